@@ -1,0 +1,2 @@
+//! etcdkit-cli
+fn main() {}
