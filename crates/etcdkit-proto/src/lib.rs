@@ -5,6 +5,8 @@
 //!
 //! Features: `client` and `server` add tonic's stubs; without them only messages are compiled.
 
+mod error;
+
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::future_not_send)]
 mod generated {
     pub mod authpb {
@@ -27,4 +29,5 @@ mod generated {
     }
 }
 
+pub use error::{Code, EtcdError};
 pub use generated::{authpb, etcdserverpb, health, mvccpb, v3electionpb, v3lockpb};
