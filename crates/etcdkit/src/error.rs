@@ -1,0 +1,379 @@
+//! What can go wrong, and what is known about it afterwards.
+
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use etcdkit_proto::{Code as WireCode, EtcdError, for_each_etcd_error};
+
+/// What every fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed, with everything that is known about the failure.
+///
+/// An error tells what failed ([`kind`](Self::kind)), whether the request may have taken effect
+/// ([`outcome`](Self::outcome)), on which endpoint ([`endpoint`](Self::endpoint)), after how many
+/// attempts ([`attempts`](Self::attempts)) and, where there is something to do about it, what
+/// ([`hint`](Self::hint)). [`source`](StdError::source) leads down the chain of causes. An error
+/// never contains keys' values, passwords or tokens.
+///
+/// # Examples
+///
+/// ```
+/// # tokio_test_block_on(async {
+/// use etcdkit::{Client, ErrorKind, Outcome};
+///
+/// let client = Client::builder().endpoint("http://127.0.0.1:1").connect_lazy()?;
+/// let error = client
+///     .put("key", "value")
+///     .timeout(std::time::Duration::from_millis(200))
+///     .await
+///     .unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Connect);
+/// assert_eq!(error.outcome(), Outcome::NotApplied);
+/// # Ok::<(), etcdkit::Error>(())
+/// # });
+/// # fn tokio_test_block_on(f: impl Future<Output = etcdkit::Result<()>>) {
+/// #     tokio::runtime::Runtime::new().unwrap().block_on(f).unwrap()
+/// # }
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    outcome: Outcome,
+    code: Option<WireCode>,
+    operation: Option<&'static str>,
+    message: String,
+    endpoint: Option<Arc<str>>,
+    attempts: u32,
+    elapsed: Option<Duration>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Whether a failed request may have taken effect on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The request certainly had no effect: it was never sent, or the server refused it.
+    NotApplied,
+    /// The request may or may not have had its effect, now or within the next seconds. Read before
+    /// writing again, or make the write conditional (a transaction that compares revisions).
+    Unknown,
+}
+
+macro_rules! define_kinds {
+    ($($name:ident $code:ident $text:literal $doc:literal;)*) => {
+        /// What kind of failure an [`Error`] is.
+        ///
+        /// The first kinds are found by the client; the others are etcd's own errors, one kind for
+        /// each text a server can send.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            /// The request is wrong and was not sent.
+            InvalidRequest,
+            /// The client's configuration is wrong: an endpoint, a certificate, a limit.
+            InvalidConfig,
+            /// No endpoint could be reached; the causes are in the message and the source.
+            Connect,
+            /// No endpoint could be reached because TLS failed: wrong certificate, name or scheme.
+            Tls,
+            /// The deadline passed before an answer came.
+            Timeout,
+            /// The connection broke after the request had been sent.
+            Disconnected,
+            /// The peer's answer is not what an etcd server sends.
+            Protocol,
+            /// The answer is larger than the client's `max_receive_bytes`.
+            ResponseTooLarge,
+            /// The server does not know the request: it is too old, or not etcd.
+            Unimplemented,
+            /// Another error of the server; see [`Error::code`] and [`Error::message`].
+            Server,
+            $(#[doc = $doc] #[doc = ""] #[doc = concat!("Sent as `", $text, "`.")] $name,)*
+        }
+
+        impl From<EtcdError> for ErrorKind {
+            fn from(error: EtcdError) -> Self {
+                match error {
+                    $(EtcdError::$name => Self::$name,)*
+                    _ => Self::Server,
+                }
+            }
+        }
+    };
+}
+
+for_each_etcd_error!(define_kinds);
+
+/// A gRPC status code, as the server sent it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Code(WireCode);
+
+impl Code {
+    /// The number on the wire, 0 to 16.
+    pub fn number(self) -> u8 {
+        self.0 as u8
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error {
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the request may have taken effect.
+    pub fn outcome(&self) -> Outcome {
+        self.0.outcome
+    }
+
+    /// The status code, when the server answered.
+    pub fn code(&self) -> Option<Code> {
+        self.0.code.map(Code)
+    }
+
+    /// The server's text, or the client's own words where no server answered.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The operation that failed, such as `put`.
+    pub fn operation(&self) -> Option<&str> {
+        self.0.operation
+    }
+
+    /// The endpoint of the last attempt.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint.as_deref()
+    }
+
+    /// How many times the request was handed to a connection; 0 if never.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The time from the call to its failure; `None` where no call was under way.
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.0.elapsed
+    }
+
+    /// What to do about the failure, where there is a general answer.
+    pub fn hint(&self) -> Option<&'static str> {
+        hint(self.kind())
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            outcome: Outcome::NotApplied,
+            code: None,
+            operation: None,
+            message: message.into(),
+            endpoint: None,
+            attempts: 0,
+            elapsed: None,
+            source: None,
+        }))
+    }
+
+    /// A request that is refused before it is sent.
+    pub(crate) fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidRequest, message)
+    }
+
+    /// A configuration that cannot work.
+    pub(crate) fn invalid_config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidConfig, message)
+    }
+
+    /// An etcd error found by the client itself, before sending.
+    pub(crate) fn etcd(error: EtcdError) -> Self {
+        let mut this = Self::new(error.into(), error.text());
+        this.0.code = Some(error.code());
+        this
+    }
+
+    /// The server's status.
+    pub(crate) fn status(code: WireCode, message: String) -> Self {
+        let kind = match EtcdError::from_text(&message) {
+            Some(error) => error.into(),
+            None if code == WireCode::Unimplemented => ErrorKind::Unimplemented,
+            None => ErrorKind::Server,
+        };
+        let mut this = Self::new(kind, message);
+        this.0.code = Some(code);
+        this
+    }
+
+    pub(crate) fn wire_code(&self) -> Option<WireCode> {
+        self.0.code
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = outcome;
+        self
+    }
+
+    pub(crate) fn with_endpoint(mut self, endpoint: Arc<str>) -> Self {
+        self.0.endpoint = Some(endpoint);
+        self
+    }
+
+    pub(crate) fn with_operation(mut self, operation: &'static str) -> Self {
+        self.0.operation = Some(operation);
+        self
+    }
+
+    pub(crate) fn with_story(mut self, attempts: u32, elapsed: Duration) -> Self {
+        self.0.attempts = attempts;
+        self.0.elapsed = Some(elapsed);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            operation,
+            message,
+            endpoint,
+            attempts,
+            elapsed,
+            outcome,
+            ..
+        } = &*self.0;
+        if let Some(operation) = operation {
+            write!(f, "{operation}")?;
+            if let Some(endpoint) = endpoint {
+                write!(f, " on {endpoint}")?;
+            }
+            write!(f, ": ")?;
+        }
+        f.write_str(message)?;
+        if let Some(elapsed) = elapsed {
+            let plural = if *attempts == 1 { "" } else { "s" };
+            write!(f, " ({attempts} attempt{plural} in {elapsed:.1?}")?;
+            match outcome {
+                Outcome::NotApplied => write!(f, ", not applied)")?,
+                Outcome::Unknown => write!(f, ", may have been applied)")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            kind,
+            outcome,
+            code,
+            operation,
+            message,
+            endpoint,
+            attempts,
+            elapsed,
+            source,
+        } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("outcome", outcome)
+            .field("code", code)
+            .field("operation", operation)
+            .field("message", message)
+            .field("endpoint", endpoint)
+            .field("attempts", attempts)
+            .field("elapsed", elapsed)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// Advice that holds for every failure of a kind.
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::Connect => "check that an etcd server listens on the endpoints",
+        ErrorKind::Tls => {
+            "check the endpoint's scheme, the CA file and that the certificate names the host"
+        }
+        ErrorKind::Timeout => "check the server's load and health, or raise the request timeout",
+        ErrorKind::Protocol => "check that the endpoint is etcd's client URL",
+        ErrorKind::Unimplemented => "the server is too old for this request",
+        ErrorKind::ResponseTooLarge => {
+            "read in pages with scan(), or raise max_receive_bytes of the client"
+        }
+        ErrorKind::RequestTooLarge => {
+            "split the request, or raise --max-request-bytes of the server"
+        }
+        ErrorKind::TooManyOps => "split the transaction, or raise --max-txn-ops of the server",
+        ErrorKind::EmptyKey => "give a key of at least one byte",
+        ErrorKind::Compacted => "read at a newer revision",
+        ErrorKind::NoSpace => "compact, defragment, then disarm the NOSPACE alarm",
+        ErrorKind::NoLeader => "wait for an election, or restore the cluster's quorum",
+        ErrorKind::NotSupportedForLearner => "add the endpoint of a voting member",
+        ErrorKind::LeaseNotFound => "the lease has expired or was revoked; grant a new one",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_pointer() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn every_text_of_the_server_has_its_kind() {
+        for error in EtcdError::ALL {
+            let status = Error::status(error.wire_code(), error.text().to_owned());
+            assert_eq!(status.kind(), ErrorKind::from(*error));
+            assert_ne!(status.kind(), ErrorKind::Server, "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_texts_are_known_by_their_code_only() {
+        let error = Error::status(WireCode::Unavailable, "etcdserver: something new".into());
+        assert_eq!(error.kind(), ErrorKind::Server);
+        assert_eq!(error.code().map(Code::number), Some(14));
+        let error = Error::status(WireCode::Unimplemented, "unknown method X".into());
+        assert_eq!(error.kind(), ErrorKind::Unimplemented);
+    }
+
+    #[test]
+    fn an_error_tells_its_story() {
+        let error = Error::status(WireCode::Unavailable, "etcdserver: no leader".into())
+            .with_operation("put")
+            .with_endpoint("http://127.0.0.1:2379".into())
+            .with_story(2, Duration::from_millis(1500));
+        assert_eq!(
+            error.to_string(),
+            "put on http://127.0.0.1:2379: etcdserver: no leader (2 attempts in 1.5s, not applied)"
+        );
+    }
+}
