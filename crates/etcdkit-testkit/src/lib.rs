@@ -1,1 +1,5 @@
-//! etcdkit-testkit
+//! What etcdkit's own tests stand on: real etcd processes, batteries and checkers.
+//!
+//! Not published. Everything here may assume a Unix machine and a test's tolerance for panics.
+
+pub mod etcd;
