@@ -30,14 +30,14 @@ pub(crate) fn run(check: bool) -> Result<(), Box<dyn Error>> {
         .ok_or("xtask has no parent folder")?;
     let committed = root.join("crates/etcdkit-proto/src/generated");
     let out = if check {
-        let dir = root.join("target/codegen-check");
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        dir
+        root.join("target/codegen-check")
     } else {
         committed.clone()
     };
+    // The folder starts empty, so that the file of a package that is gone goes too.
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
     fs::create_dir_all(&out)?;
 
     let proto = root.join("proto");

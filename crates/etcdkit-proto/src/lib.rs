@@ -7,23 +7,29 @@
 
 mod error;
 
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::future_not_send)]
+#[allow(clippy::all, clippy::clone_on_ref_ptr, clippy::future_not_send)]
 mod generated {
+    /// Users, roles and permissions (package `authpb`).
     pub mod authpb {
         include!("generated/authpb.rs");
     }
+    /// etcd's own services: KV, Watch, Lease, Cluster, Maintenance and Auth (package `etcdserverpb`).
     pub mod etcdserverpb {
         include!("generated/etcdserverpb.rs");
     }
+    /// gRPC's standard health check (package `grpc.health.v1`).
     pub mod health {
         include!("generated/grpc.health.v1.rs");
     }
+    /// Keys and their changes (package `mvccpb`).
     pub mod mvccpb {
         include!("generated/mvccpb.rs");
     }
+    /// The election service (package `v3electionpb`).
     pub mod v3electionpb {
         include!("generated/v3electionpb.rs");
     }
+    /// The lock service (package `v3lockpb`).
     pub mod v3lockpb {
         include!("generated/v3lockpb.rs");
     }
