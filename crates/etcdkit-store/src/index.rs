@@ -1,0 +1,132 @@
+//! Every key's history, in key order.
+
+use std::collections::BTreeMap;
+
+use etcdkit_proto::mvccpb::KeyValue;
+
+use crate::revision::Revision;
+use crate::span::Span;
+
+/// From keys to their histories.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    keys: BTreeMap<Box<[u8]>, History>,
+}
+
+/// The changes of one key that compaction left, oldest first; never empty.
+///
+/// A tombstone ends what etcd calls a generation; the change after it creates the key anew.
+#[derive(Debug, Default)]
+struct History {
+    changes: Vec<Change>,
+}
+
+/// One change of a key: its new state, or `None` if it was deleted.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) revision: Revision,
+    pub(crate) kv: Option<KeyValue>,
+}
+
+impl Index {
+    /// The key's state at a main revision.
+    pub(crate) fn get(&self, key: &[u8], at: i64) -> Option<&KeyValue> {
+        self.keys.get(key)?.at(at)
+    }
+
+    /// The keys of a span that exist at a main revision, in key order.
+    pub(crate) fn live<'a>(
+        &'a self,
+        span: Span<'_>,
+        at: i64,
+    ) -> impl Iterator<Item = &'a KeyValue> + use<'a> {
+        let single = span.single_key().and_then(|key| self.keys.get(key));
+        let many = span
+            .bounds()
+            .map(|bounds| self.keys.range::<[u8], _>(bounds));
+        let many = many.into_iter().flatten().map(|(_, history)| history);
+        single
+            .into_iter()
+            .chain(many)
+            .filter_map(move |history| history.at(at))
+    }
+
+    /// Every key that exists at a main revision.
+    pub(crate) fn all_live(&self, at: i64) -> impl Iterator<Item = (Revision, &KeyValue)> {
+        self.keys.values().filter_map(move |history| {
+            let change = history.change_at(at)?;
+            Some((change.revision, change.kv.as_ref()?))
+        })
+    }
+
+    /// Appends the change that `make` derives from the key's newest state. Returns what `make` adds.
+    pub(crate) fn update<T>(
+        &mut self,
+        key: &[u8],
+        make: impl FnOnce(Option<&KeyValue>) -> (Change, T),
+    ) -> T {
+        if let Some(history) = self.keys.get_mut(key) {
+            let (change, extra) = make(history.changes.last().and_then(|last| last.kv.as_ref()));
+            history.changes.push(change);
+            return extra;
+        }
+        let (change, extra) = make(None);
+        self.keys.insert(
+            key.into(),
+            History {
+                changes: vec![change],
+            },
+        );
+        extra
+    }
+
+    /// Forgets what nobody may read once the main revision is compacted. Returns the revisions up to it that stay, sorted.
+    pub(crate) fn compact(&mut self, at: i64) -> Vec<Revision> {
+        let mut kept = Vec::new();
+        self.keys.retain(|_, history| {
+            kept.extend(history.compact(at));
+            !history.changes.is_empty()
+        });
+        kept.sort_unstable();
+        kept
+    }
+}
+
+impl History {
+    fn at(&self, at: i64) -> Option<&KeyValue> {
+        self.change_at(at)?.kv.as_ref()
+    }
+
+    fn change_at(&self, at: i64) -> Option<&Change> {
+        let last = self.changes.last()?;
+        if last.revision.main <= at {
+            return Some(last);
+        }
+        let later = self
+            .changes
+            .partition_point(|change| change.revision.main <= at);
+        self.changes.get(later.checked_sub(1)?)
+    }
+
+    /// Returns the one change up to `at` that stays.
+    ///
+    /// It is the newest one, unless it is a tombstone older than `at`: a tombstone exactly at the
+    /// compacted revision stays, so that a watch from there still sees the deletion (etcd 3.5.16).
+    fn compact(&mut self, at: i64) -> Option<Revision> {
+        let later = self
+            .changes
+            .partition_point(|change| change.revision.main <= at);
+        let newest = later.checked_sub(1)?;
+        let kept = self
+            .changes
+            .get(newest)
+            .filter(|c| c.kv.is_some() || c.revision.main == at);
+        let kept = kept.map(|change| change.revision);
+        self.changes
+            .drain(..if kept.is_some() { newest } else { later });
+        if self.changes.capacity() > 4 * self.changes.len() {
+            self.changes.shrink_to_fit();
+        }
+        kept
+    }
+}

@@ -1,0 +1,55 @@
+//! Every stored record, in the order of revisions.
+
+use crate::record::Record;
+use crate::revision::Revision;
+
+/// The records that compaction left, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    records: Vec<Record>,
+    bytes: u64,
+}
+
+impl Log {
+    /// Appends a record, whose revision is above all before it.
+    pub(crate) fn push(&mut self, record: Record) {
+        self.bytes += record.len();
+        self.records.push(record);
+    }
+
+    /// The records up to a main revision.
+    pub(crate) fn up_to(&self, main: i64) -> &[Record] {
+        self.records.get(..self.split(main)).unwrap_or_default()
+    }
+
+    /// The records after a main revision.
+    pub(crate) fn after(&self, main: i64) -> &[Record] {
+        self.records.get(self.split(main)..).unwrap_or_default()
+    }
+
+    /// Drops the records up to a main revision, but for those of the sorted list `kept`.
+    pub(crate) fn compact(&mut self, main: i64, kept: &[Revision]) {
+        let mut kept = kept.iter().peekable();
+        let bytes = &mut self.bytes;
+        self.records.retain(|record| {
+            let stays = record.revision().main > main
+                || kept
+                    .next_if(|revision| **revision == record.revision())
+                    .is_some();
+            if !stays {
+                *bytes -= record.len();
+            }
+            stays
+        });
+    }
+
+    /// The size of all records, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn split(&self, main: i64) -> usize {
+        self.records
+            .partition_point(|record| record.revision().main <= main)
+    }
+}

@@ -1,0 +1,184 @@
+//! The store: its state and its entry points.
+
+use etcdkit_proto::EtcdError;
+use etcdkit_proto::etcdserverpb::{
+    DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, RangeRequest, RangeResponse,
+    ResponseHeader, TxnRequest, TxnResponse,
+};
+use etcdkit_proto::mvccpb::KeyValue;
+
+use crate::hash::CompactionHashes;
+use crate::index::Index;
+use crate::lease::Leases;
+use crate::log::Log;
+use crate::range;
+use crate::record::Record;
+use crate::span::Span;
+use crate::write::Write;
+
+/// Multi-version keys and values, with etcd's semantics.
+///
+/// Headers of responses carry only the revision; the ids of cluster and member and the Raft term
+/// are the server's to add. A failed request changes nothing.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) index: Index,
+    pub(crate) log: Log,
+    pub(crate) leases: Leases,
+    pub(crate) compaction_hashes: CompactionHashes,
+    /// The newest revision that reads see.
+    pub(crate) published: i64,
+    /// The newest revision that writes see.
+    pub(crate) staged: i64,
+    pub(crate) compacted: i64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store {
+    /// An empty store, at revision 1 as a new etcd is.
+    pub fn new() -> Self {
+        Self {
+            index: Index::default(),
+            log: Log::default(),
+            leases: Leases::default(),
+            compaction_hashes: CompactionHashes::default(),
+            published: 1,
+            staged: 1,
+            compacted: -1,
+        }
+    }
+
+    /// The newest revision that reads see.
+    pub fn revision(&self) -> i64 {
+        self.published
+    }
+
+    /// The last compacted revision; −1 if there was no compaction yet.
+    pub fn compact_revision(&self) -> i64 {
+        self.compacted
+    }
+
+    /// The bytes of all stored records with their keys, history included; what etcd reports as the
+    /// database size, without the overhead of etcd's file.
+    pub fn size(&self) -> u64 {
+        self.log.bytes()
+    }
+
+    /// Reads keys.
+    ///
+    /// # Errors
+    ///
+    /// `FutureRevision` and `Compacted` if the revision asked for does not exist yet or any more. 0 and
+    /// negative revisions mean the current one.
+    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, EtcdError> {
+        if request.revision > self.published {
+            return Err(EtcdError::FutureRevision);
+        }
+        if request.revision > 0 && request.revision < self.compacted {
+            return Err(EtcdError::Compacted);
+        }
+        Ok(range::answer(&self.index, request, self.published))
+    }
+
+    /// Sets a key and publishes the change.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stage_put`](Self::stage_put).
+    pub fn put(&mut self, request: PutRequest) -> Result<PutResponse, EtcdError> {
+        let response = self.stage_put(request)?;
+        self.publish();
+        Ok(response)
+    }
+
+    /// Deletes keys and publishes the change. The revision stays if there is nothing to delete.
+    ///
+    /// # Errors
+    ///
+    /// None now; the `Result` is for symmetry with the other writes.
+    pub fn delete_range(
+        &mut self,
+        request: DeleteRangeRequest,
+    ) -> Result<DeleteRangeResponse, EtcdError> {
+        let response = self.stage_delete_range(request)?;
+        self.publish();
+        Ok(response)
+    }
+
+    /// Runs a transaction and publishes its changes, all at one revision.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stage_txn`](Self::stage_txn).
+    pub fn txn(&mut self, request: TxnRequest) -> Result<TxnResponse, EtcdError> {
+        let response = self.stage_txn(request)?;
+        self.publish();
+        Ok(response)
+    }
+
+    /// Sets a key at the next revision, unseen by reads until [`publish`](Self::publish).
+    ///
+    /// # Errors
+    ///
+    /// `LeaseNotFound`; `KeyNotFound` if `ignore_value` or `ignore_lease` is set on a missing key.
+    pub fn stage_put(&mut self, request: PutRequest) -> Result<PutResponse, EtcdError> {
+        if !self.leases.allow(request.lease) {
+            return Err(EtcdError::LeaseNotFound);
+        }
+        if (request.ignore_value || request.ignore_lease) && !self.exists(&request.key) {
+            return Err(EtcdError::KeyNotFound);
+        }
+        let mut write = Write::begin(self);
+        let response = write.put(request);
+        write.end();
+        Ok(response)
+    }
+
+    /// Deletes keys at the next revision, unseen by reads until [`publish`](Self::publish).
+    ///
+    /// # Errors
+    ///
+    /// None now; the `Result` is for symmetry with the other writes.
+    pub fn stage_delete_range(
+        &mut self,
+        request: DeleteRangeRequest,
+    ) -> Result<DeleteRangeResponse, EtcdError> {
+        let mut write = Write::begin(self);
+        let response = write.delete_range(&request);
+        write.end();
+        Ok(response)
+    }
+
+    /// The records stored since the last [`publish`](Self::publish), in order. No record, no new revision.
+    pub fn staged(&self) -> &[Record] {
+        self.log.after(self.published)
+    }
+
+    /// Lets reads see every staged change.
+    pub fn publish(&mut self) {
+        self.published = self.staged;
+    }
+
+    /// What the writes staged so far left of a key.
+    pub(crate) fn exists(&self, key: &[u8]) -> bool {
+        self.index.get(key, self.staged).is_some()
+    }
+
+    /// The keys that a comparison looks at.
+    pub(crate) fn staged_live(&self, span: Span<'_>) -> impl Iterator<Item = &KeyValue> {
+        self.index.live(span, self.staged)
+    }
+}
+
+/// A header that says nothing but the revision.
+pub(crate) fn header(revision: i64) -> Option<ResponseHeader> {
+    Some(ResponseHeader {
+        revision,
+        ..Default::default()
+    })
+}
