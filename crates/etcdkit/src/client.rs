@@ -1,12 +1,167 @@
 //! The handle that users hold.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-/// A client of one etcd cluster: cheap to clone, every method takes `&self`.
+use etcdkit_proto::health::{HealthCheckRequest, HealthCheckResponse};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use prost::Message;
+
+use crate::{
+    ErrorKind, Result,
+    config::{ClientBuilder, Config},
+    exec::{Call, Method, Request, RetryBudget},
+    policy::Class,
+    transport::{
+        dial::Dialer,
+        endpoint::{Endpoint, IntoEndpoints},
+        pool::{Limits, Pool},
+    },
+    wire::Frame,
+};
+
+/// A client of one etcd cluster.
+///
+/// Cheap to clone, `Send` and `Sync`; every method takes `&self`. All clones share connections,
+/// which are opened to every endpoint, reopened when they break and closed with the last clone.
+///
+/// A call fails only when its deadline has passed or repeating it could do harm or no good: reads,
+/// and writes that certainly had no effect, are sent again to another endpoint. See
+/// [`Error::outcome`](crate::Error::outcome) for what is known when a write fails.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = etcdkit_server::Server::builder().start().await?;
+/// # let endpoint = server.endpoint();
+/// use etcdkit::Client;
+///
+/// let client = Client::connect(endpoint).await?;
+/// client.put("greeting", "hello").await?;
+/// let kv = client.get("greeting").await?.expect("just written");
+/// assert_eq!(kv.value, "hello");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     pub(crate) core: Arc<Core>,
 }
 
+impl Client {
+    /// Connects to a cluster with default settings and verifies that it can be reached: one endpoint
+    /// or several, such as `"http://127.0.0.1:2379"`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientBuilder::connect`].
+    pub async fn connect(endpoints: impl IntoEndpoints) -> Result<Self> {
+        Self::builder().endpoints(endpoints).connect().await
+    }
+
+    /// Begins a client with settings of its own.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// The endpoints of the client, as errors name them.
+    pub fn endpoints(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.core.pool.endpoints().map(|endpoint| &*endpoint.text)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("pool", &self.core.pool)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What all clones of a client share.
-pub(crate) struct Core {}
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) pool: Pool,
+    pub(crate) budget: RetryBudget,
+    dialer: Arc<Dialer>,
+    limits: Limits,
+    headers: HeaderMap,
+    headers_local: HeaderMap,
+}
+
+/// Makes a member without a leader refuse at once, and provably without effect, instead of holding
+/// the request for seconds and answering that it may have been applied.
+const HAS_LEADER: HeaderName = HeaderName::from_static("hasleader");
+
+const HEALTH: Method = Method {
+    name: "connect",
+    path: "/grpc.health.v1.Health/Check",
+};
+
+impl Core {
+    pub(crate) fn new(
+        config: Config,
+        dialer: Arc<Dialer>,
+        limits: Limits,
+        endpoints: Vec<Endpoint>,
+    ) -> Self {
+        let mut headers_local = HeaderMap::with_capacity(4);
+        let grpc = HeaderValue::from_static("application/grpc");
+        headers_local.insert(header::CONTENT_TYPE, grpc);
+        headers_local.insert(header::TE, HeaderValue::from_static("trailers"));
+        let agent = concat!("etcdkit/", env!("CARGO_PKG_VERSION"));
+        headers_local.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        let mut headers = headers_local.clone();
+        headers.insert(HAS_LEADER, HeaderValue::from_static("true"));
+        Self {
+            config,
+            pool: Pool::new(Arc::clone(&dialer), limits, endpoints),
+            budget: RetryBudget::new(),
+            dialer,
+            limits,
+            headers,
+            headers_local,
+        }
+    }
+
+    /// The headers of a request; a local read is served by members without a leader, too.
+    pub(crate) fn headers(&self, class: Class) -> HeaderMap {
+        match class {
+            Class::Write | Class::Read => self.headers.clone(),
+            Class::Local => self.headers_local.clone(),
+        }
+    }
+
+    /// The core to ask one endpoint through, and the endpoint's place in it: this one if the
+    /// endpoint is the client's, otherwise one of its own with the same settings.
+    pub(crate) fn at(self: &Arc<Self>, endpoint: &str) -> Result<(Arc<Self>, usize)> {
+        let secure = self.pool.endpoints().any(|endpoint| endpoint.tls);
+        let wanted = Endpoint::parse(endpoint, secure)?;
+        if let Some(place) = self.pool.endpoints().position(|known| **known == wanted) {
+            return Ok((Arc::clone(self), place));
+        }
+        let dialer = Arc::clone(&self.dialer);
+        let core = Self::new(self.config, dialer, self.limits, vec![wanted]);
+        Ok((Arc::new(core), 0))
+    }
+
+    /// Waits for a connection and asks for the server's health, which needs no permission.
+    pub(crate) async fn verify(self: &Arc<Self>) -> Result<()> {
+        // Dialling takes one timeout at the most; the second is for whatever comes between.
+        self.pool.first(self.config.connect_timeout * 2).await?;
+        let request = Request {
+            method: &HEALTH,
+            frame: Frame::of(&HealthCheckRequest::default()),
+            class: Class::Local,
+            timeout: Some(self.config.request_timeout),
+            only: None,
+        };
+        let checked = Call::new(self, request, |reply| HealthCheckResponse::decode(reply)).await;
+        match checked {
+            // Servers before 3.3 and some proxies have no health service, yet they answer.
+            Err(error) if error.kind() == ErrorKind::Unimplemented => Ok(()),
+            checked => checked.map(|_| ()),
+        }
+    }
+}

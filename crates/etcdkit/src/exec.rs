@@ -1,18 +1,44 @@
 //! The one request core: every unary call of the client goes through [`Call`].
+//!
+//! A call is a state machine: choose a connection, try it, judge the failure ([`policy`]), pause or
+//! go elsewhere, until an answer, the deadline or a failure that repeating cannot cure. It is a plain
+//! future without a task or a box of its own, because it is on the path of every request.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
+use etcdkit_proto::EtcdError;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{Error, Result, client::Core, wire::Frame};
+use crate::{
+    Error, ErrorKind, Result,
+    client::Core,
+    policy::{self, Class, Ending},
+    transport::{Failure, attempt::Attempt, backoff::Backoff, pick::Tried, pool::Change},
+    wire::Frame,
+};
 
-/// A remote procedure: its name for people, its path on the wire, and what may be done when it fails.
+/// The pause before a request is sent again when there is no other endpoint to try.
+const PAUSE_FIRST: Duration = Duration::from_millis(25);
+const PAUSE_MOST: Duration = Duration::from_secs(1);
+
+/// A request that may be repeated is taken elsewhere after this part of its time, but not sooner than
+/// a healthy server under load may need.
+const ATTEMPT_SHARE: u32 = 4;
+const ATTEMPT_LEAST: Duration = Duration::from_millis(500);
+
+/// A remote procedure: its name for people and its path on the wire.
 #[derive(Debug)]
 pub(crate) struct Method {
     /// The operation's name in errors and traces, such as `put`.
@@ -26,34 +52,82 @@ pub(crate) struct Method {
 pub(crate) struct Request {
     pub(crate) method: &'static Method,
     pub(crate) frame: Frame,
-    /// Whether sending it twice is as good as once: reads, and writes that guard themselves.
-    pub(crate) idempotent: bool,
+    pub(crate) class: Class,
     /// The caller's limit for the whole call; `None` takes the client's.
     pub(crate) timeout: Option<Duration>,
+    /// The one endpoint to ask, by its place in the client's list.
+    pub(crate) only: Option<usize>,
 }
 
 /// Turns the bytes of a reply into what the caller gets.
 pub(crate) type Decode<T> = fn(Bytes) -> std::result::Result<T, prost::DecodeError>;
 
-/// A call under way. Nothing is sent before it is first polled; dropping it cancels it on the wire.
-#[must_use = "futures do nothing unless polled"]
-pub struct Call<T> {
-    _t: std::marker::PhantomData<fn() -> T>,
+pin_project! {
+    /// A call under way.
+    ///
+    /// Nothing is sent before it is first polled. Dropping it cancels it on the wire; a write that
+    /// was under way then may or may not have been applied.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Call<T> {
+        stage: Stage<T>,
+        #[pin]
+        timer: Option<Sleep>,
+    }
+}
+
+enum Stage<T> {
+    /// Not started, or failed before it could start.
+    New(Result<Plan<T>>),
+    Running(Running<T>),
+    Done,
+}
+
+/// What to do, before the first poll starts the clock.
+struct Plan<T> {
+    core: Arc<Core>,
+    request: Request,
+    decode: Decode<T>,
+}
+
+struct Running<T> {
+    plan: Plan<T>,
+    started: Instant,
+    deadline: Instant,
+    step: Step,
+    attempts: u32,
+    tried: Tried,
+    pauses: Backoff,
+    /// Why the latest attempt failed, in case there is no time for another.
+    last: Option<Error>,
+}
+
+enum Step {
+    Choose,
+    /// No connection is open; waits for one.
+    Wait(Change),
+    /// An attempt, and when to take the request elsewhere.
+    Try(Attempt, Instant),
+    Pause(Instant),
 }
 
 impl<T> Call<T> {
     pub(crate) fn new(core: &Arc<Core>, request: Request, decode: Decode<T>) -> Self {
-        let _ = (core, request, decode);
+        let plan = Plan {
+            core: Arc::clone(core),
+            request,
+            decode,
+        };
         Self {
-            _t: std::marker::PhantomData,
+            stage: Stage::New(Ok(plan)),
+            timer: None,
         }
     }
 
     /// A call that fails at once: its request is known to be wrong before it is sent.
     pub(crate) fn failed(error: Error) -> Self {
-        let _ = error;
         Self {
-            _t: std::marker::PhantomData,
+            stage: Stage::New(Err(error)),
+            timer: None,
         }
     }
 }
@@ -61,7 +135,329 @@ impl<T> Call<T> {
 impl<T> Future for Call<T> {
     type Output = Result<T>;
 
-    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Pending
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        loop {
+            match this.stage {
+                Stage::New(plan) => {
+                    match std::mem::replace(plan, Err(finished())).and_then(Running::start) {
+                        Ok(running) => *this.stage = Stage::Running(running),
+                        Err(error) => {
+                            *this.stage = Stage::Done;
+                            return Poll::Ready(Err(error));
+                        }
+                    }
+                }
+                Stage::Running(running) => {
+                    let result = match running.poll(cx) {
+                        Turn::Done(result) => result,
+                        Turn::Again => continue,
+                        // The timer is armed only once an answer keeps us waiting.
+                        Turn::Until(instant) => {
+                            if this
+                                .timer
+                                .as_ref()
+                                .as_pin_ref()
+                                .is_none_or(|timer| timer.deadline() != instant)
+                            {
+                                this.timer.set(Some(sleep_until(instant)));
+                            }
+                            match this.timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
+                                Some(Poll::Pending) => return Poll::Pending,
+                                _ => match running.time_is_up() {
+                                    Some(error) => Err(error),
+                                    None => continue,
+                                },
+                            }
+                        }
+                    };
+                    *this.stage = Stage::Done;
+                    return Poll::Ready(result);
+                }
+                Stage::Done => return Poll::Ready(Err(finished())),
+            }
+        }
+    }
+}
+
+/// How far one turn of the state machine got.
+enum Turn<T> {
+    Done(Result<T>),
+    Again,
+    /// Nothing to do before this instant or a wake-up.
+    Until(Instant),
+}
+
+impl<T> Running<T> {
+    fn start(plan: Plan<T>) -> Result<Self> {
+        let Plan { core, request, .. } = &plan;
+        if request.frame.message_len() > core.config.max_send_bytes {
+            return Err(Error::etcd(EtcdError::RequestTooLarge).with_operation(request.method.name));
+        }
+        let started = Instant::now();
+        let timeout = request.timeout.unwrap_or(core.config.request_timeout);
+        // Durations that reach beyond what the clock can tell mean "as long as it takes".
+        let deadline = started
+            .checked_add(timeout)
+            .unwrap_or_else(|| started + Duration::from_secs(1 << 32));
+        Ok(Self {
+            plan,
+            started,
+            deadline,
+            step: Step::Choose,
+            attempts: 0,
+            tried: Tried::default(),
+            pauses: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
+            last: None,
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Turn<T> {
+        match &mut self.step {
+            Step::Choose => self.choose(),
+            Step::Wait(change) => match change.as_mut().poll(cx) {
+                Poll::Ready(()) => self.go(Step::Choose),
+                Poll::Pending => Turn::Until(self.deadline),
+            },
+            Step::Try(attempt, give_up) => match attempt.poll(cx) {
+                Poll::Pending => Turn::Until(*give_up),
+                Poll::Ready(Ok(message)) => {
+                    self.plan.core.budget.deposit();
+                    Turn::Done((self.plan.decode)(message).map_err(|error| {
+                        let what =
+                            Error::new(ErrorKind::Protocol, format!("not etcd's answer: {error}"));
+                        let outcome =
+                            policy::judge(Ending::Unusable, self.plan.request.class).outcome;
+                        self.conclude(what.with_source(error).with_outcome(outcome))
+                    }))
+                }
+                Poll::Ready(Err(failure)) => self.failed(failure),
+            },
+            Step::Pause(until) => Turn::Until(*until),
+        }
+    }
+
+    fn go(&mut self, step: Step) -> Turn<T> {
+        self.step = step;
+        Turn::Again
+    }
+
+    fn choose(&mut self) -> Turn<T> {
+        let Plan { core, request, .. } = &self.plan;
+        let connection = match core.pool.choose(self.tried, request.only) {
+            Some(connection) => connection,
+            None => {
+                // Subscribed before looking once more, or an opening in between would be missed.
+                let change = core.pool.change();
+                match core.pool.choose(self.tried, request.only) {
+                    Some(connection) => connection,
+                    None => return self.go(Step::Wait(change)),
+                }
+            }
+        };
+        let headers = core.headers(request.class);
+        let limit = core.config.max_receive_bytes;
+        let frame = request.frame.bytes();
+        match Attempt::new(
+            Arc::clone(&connection),
+            request.method.path,
+            headers,
+            frame,
+            limit,
+        ) {
+            Ok(attempt) => {
+                self.attempts += 1;
+                let give_up = match request.class {
+                    Class::Write => self.deadline,
+                    Class::Read | Class::Local => self.take_elsewhere_at(),
+                };
+                self.go(Step::Try(attempt, give_up))
+            }
+            Err(Failure::NotSent(cause)) => {
+                let error = Error::new(ErrorKind::InvalidConfig, cause.to_string());
+                Turn::Done(Err(self.conclude(error.with_source(cause))))
+            }
+            Err(_) => Turn::Done(Err(finished())),
+        }
+    }
+
+    fn take_elsewhere_at(&self) -> Instant {
+        let share = (self.deadline - self.started) / ATTEMPT_SHARE;
+        self.deadline.min(Instant::now() + share.max(ATTEMPT_LEAST))
+    }
+
+    fn failed(&mut self, failure: Failure) -> Turn<T> {
+        let Step::Try(attempt, _) = std::mem::replace(&mut self.step, Step::Choose) else {
+            return Turn::Again;
+        };
+        let connection = Arc::clone(attempt.connection());
+        drop(attempt);
+        let core = &self.plan.core;
+        let (ending, error) = match failure {
+            Failure::NotSent(cause) => {
+                core.pool.retire(&connection);
+                let what = format!("the connection was closing: {cause}");
+                (
+                    Ending::NotSent,
+                    Error::new(ErrorKind::Connect, what).with_source(cause),
+                )
+            }
+            Failure::Lost(cause) => {
+                let what = format!("the connection was lost: {cause}");
+                (
+                    Ending::Lost,
+                    Error::new(ErrorKind::Disconnected, what).with_source(cause),
+                )
+            }
+            Failure::Status { code, message } => {
+                let error = Error::status(code, message);
+                (
+                    Ending::Answered {
+                        kind: error.kind(),
+                        code,
+                    },
+                    error,
+                )
+            }
+            Failure::Protocol(what) => (
+                Ending::Unusable,
+                Error::new(ErrorKind::Protocol, format!("the server sent {what}")),
+            ),
+            Failure::TooLarge { length, limit } => (
+                Ending::Unusable,
+                Error::new(
+                    ErrorKind::ResponseTooLarge,
+                    format!("the answer has {length} bytes, the client takes {limit}"),
+                ),
+            ),
+        };
+        let verdict = policy::judge(ending, self.plan.request.class);
+        if verdict.avoid {
+            connection.health.refused();
+        }
+        let error = error
+            .with_outcome(verdict.outcome)
+            .with_endpoint(connection.endpoint.text.clone());
+        // What was never sent burdens nobody, so it does not count against the budget.
+        if !verdict.retry || (ending != Ending::NotSent && !core.budget.withdraw()) {
+            return Turn::Done(Err(self.conclude(error)));
+        }
+        tracing::debug!(operation = self.plan.request.method.name, %error, "trying again");
+        self.last = Some(error);
+        self.elsewhere(connection.place)
+    }
+
+    /// Goes to another endpoint if there is one, and otherwise waits a little first.
+    fn elsewhere(&mut self, place: usize) -> Turn<T> {
+        self.tried.insert(place);
+        if self.plan.request.only.is_none() && self.plan.core.pool.has_other(self.tried) {
+            return self.go(Step::Choose);
+        }
+        self.tried = Tried::default();
+        let pause = self.pauses.next(fastrand::f64());
+        self.go(Step::Pause(self.deadline.min(Instant::now() + pause)))
+    }
+
+    /// The instant that the machine waited for has come; an error ends the call.
+    fn time_is_up(&mut self) -> Option<Error> {
+        let over = Instant::now() >= self.deadline;
+        match std::mem::replace(&mut self.step, Step::Choose) {
+            Step::Try(attempt, _) => {
+                let connection = Arc::clone(attempt.connection());
+                let sent = attempt.is_sent();
+                drop(attempt);
+                connection.missed();
+                let ending = if sent { Ending::Lost } else { Ending::NotSent };
+                let outcome = policy::judge(ending, self.plan.request.class).outcome;
+                let waited = self.deadline - self.started;
+                let mut error =
+                    Error::new(ErrorKind::Timeout, format!("no answer within {waited:?}"))
+                        .with_outcome(outcome)
+                        .with_endpoint(connection.endpoint.text.clone());
+                if let Some(cause) = self.last.take() {
+                    error = error.with_source(cause);
+                }
+                if over {
+                    return Some(self.conclude(error));
+                }
+                self.last = Some(error);
+                self.elsewhere(connection.place);
+                None
+            }
+            Step::Pause(_) | Step::Wait(_) | Step::Choose if over => {
+                let error = self.last.take();
+                let error = error
+                    .unwrap_or_else(|| self.plan.core.pool.unreachable(self.plan.request.only));
+                Some(self.conclude(error))
+            }
+            Step::Pause(_) | Step::Wait(_) | Step::Choose => None,
+        }
+    }
+
+    fn conclude(&self, error: Error) -> Error {
+        error
+            .with_operation(self.plan.request.method.name)
+            .with_story(self.attempts, self.started.elapsed())
+    }
+}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = match &self.stage {
+            Stage::New(Ok(plan)) => Some(plan),
+            Stage::Running(running) => Some(&running.plan),
+            Stage::New(Err(_)) | Stage::Done => None,
+        };
+        f.debug_struct("Call")
+            .field("operation", &plan.map(|plan| plan.request.method.name))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A future was polled after it had given its result, which is a bug of whoever polls.
+fn finished() -> Error {
+    Error::invalid_request("the call has already given its result")
+}
+
+/// Limits retries to a share of the calls that succeed, so that a cluster in trouble is not also
+/// hit by everything twice.
+#[derive(Debug)]
+pub(crate) struct RetryBudget(AtomicU32);
+
+impl RetryBudget {
+    /// Ten successes pay for one retry, and a hundred retries can be saved up.
+    const RETRY: u32 = 10;
+    const MOST: u32 = 100 * Self::RETRY;
+
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(Self::MOST))
+    }
+
+    pub(crate) fn deposit(&self) {
+        if self.0.load(Ordering::Relaxed) < Self::MOST {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn withdraw(&self) -> bool {
+        let take = |saved: u32| saved.checked_sub(Self::RETRY);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_are_paid_for_by_successes() {
+        let budget = RetryBudget::new();
+        assert_eq!((0..1000).filter(|_| budget.withdraw()).count(), 100);
+        (0..9).for_each(|_| budget.deposit());
+        assert!(!budget.withdraw());
+        budget.deposit();
+        assert!(budget.withdraw());
     }
 }

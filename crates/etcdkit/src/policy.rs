@@ -1,0 +1,254 @@
+//! The one retry policy: what a failed attempt says about the request, and what to do next. Pure.
+//!
+//! Which of a server's errors mean that nothing was applied is read from etcd's server code: a
+//! request refused before it is proposed, or while it is applied, leaves no trace; one whose waiting
+//! was cut short may still be applied later.
+
+use etcdkit_proto::Code;
+
+use crate::{ErrorKind, Outcome};
+
+/// What a request does to the cluster, which decides what may be done when it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Changes something: sent again only if it certainly had no effect yet.
+    Write,
+    /// Changes nothing, and its answer needs the cluster's agreement.
+    Read,
+    /// Changes nothing, and one member answers from what it has.
+    Local,
+}
+
+/// How an attempt ended that did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The server never processed the request.
+    NotSent,
+    /// The connection broke, or no answer came, after the request was handed over.
+    Lost,
+    /// The server answered.
+    Answered { kind: ErrorKind, code: Code },
+    /// The answer made no sense, or was too large.
+    Unusable,
+}
+
+/// What follows from an ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    /// Whether to try again, on another endpoint where there is one.
+    pub(crate) retry: bool,
+    /// Whether the endpoint should be avoided for a while.
+    pub(crate) avoid: bool,
+}
+
+pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
+    let (applied, passing, avoid) = match ending {
+        Ending::NotSent => (Outcome::NotApplied, true, false),
+        Ending::Lost => (Outcome::Unknown, true, false),
+        Ending::Unusable => (Outcome::Unknown, false, false),
+        Ending::Answered { kind, code } => (
+            applied(kind, code),
+            is_passing(kind, code),
+            is_endpoints_fault(kind, code),
+        ),
+    };
+    match class {
+        Class::Write => Verdict {
+            outcome: applied,
+            retry: passing && applied == Outcome::NotApplied,
+            avoid,
+        },
+        // A read has no effect, so it can always be repeated.
+        Class::Read | Class::Local => Verdict {
+            outcome: Outcome::NotApplied,
+            retry: passing,
+            avoid,
+        },
+    }
+}
+
+/// Whether a request that was answered like this may have been applied.
+fn applied(kind: ErrorKind, code: Code) -> Outcome {
+    use ErrorKind as Kind;
+    match kind {
+        Kind::ServerTimeout
+        | Kind::TimeoutDueToLeaderFail
+        | Kind::TimeoutDueToConnectionLost
+        | Kind::TimeoutLeaderTransfer
+        | Kind::Stopped
+        | Kind::RequestCanceled
+        | Kind::ServerDeadlineExceeded => Outcome::Unknown,
+        Kind::Server | Kind::Unimplemented => match code {
+            Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::ResourceExhausted
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Unauthenticated => Outcome::NotApplied,
+            _ => Outcome::Unknown,
+        },
+        // Every other text of etcd is a refusal.
+        _ => Outcome::NotApplied,
+    }
+}
+
+/// Whether the same request may well succeed a little later or elsewhere.
+fn is_passing(kind: ErrorKind, code: Code) -> bool {
+    use ErrorKind as Kind;
+    match kind {
+        Kind::NoLeader
+        | Kind::LeaderChanged
+        | Kind::Stopped
+        | Kind::ServerTimeout
+        | Kind::TimeoutDueToLeaderFail
+        | Kind::TimeoutDueToConnectionLost
+        | Kind::TimeoutWaitAppliedIndex
+        | Kind::TooManyRequests
+        | Kind::ProposalDropped
+        | Kind::NotPrimaryLessor
+        | Kind::NotSupportedForLearner => true,
+        Kind::Server => code == Code::Unavailable,
+        _ => false,
+    }
+}
+
+/// Whether the answer is the member's own trouble rather than the cluster's or the caller's.
+fn is_endpoints_fault(kind: ErrorKind, code: Code) -> bool {
+    use ErrorKind as Kind;
+    match kind {
+        Kind::NoLeader
+        | Kind::Stopped
+        | Kind::TimeoutDueToConnectionLost
+        | Kind::TimeoutWaitAppliedIndex
+        | Kind::TooManyRequests
+        | Kind::NotSupportedForLearner => true,
+        Kind::Server => code == Code::Unavailable,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etcdkit_proto::EtcdError;
+
+    use super::*;
+
+    fn answered(error: EtcdError) -> Ending {
+        Ending::Answered {
+            kind: error.into(),
+            code: error.wire_code(),
+        }
+    }
+
+    #[test]
+    fn a_request_never_sent_is_sent_again() {
+        for class in [Class::Write, Class::Read, Class::Local] {
+            let verdict = judge(Ending::NotSent, class);
+            assert_eq!(
+                (verdict.outcome, verdict.retry),
+                (Outcome::NotApplied, true)
+            );
+        }
+    }
+
+    #[test]
+    fn a_write_of_unknown_outcome_is_never_sent_again() {
+        let unknown = [
+            EtcdError::ServerTimeout,
+            EtcdError::TimeoutDueToLeaderFail,
+            EtcdError::TimeoutDueToConnectionLost,
+            EtcdError::TimeoutLeaderTransfer,
+            EtcdError::Stopped,
+            EtcdError::RequestCanceled,
+            EtcdError::ServerDeadlineExceeded,
+        ];
+        for error in EtcdError::ALL {
+            let verdict = judge(answered(*error), Class::Write);
+            let expected = match unknown.contains(error) {
+                true => Outcome::Unknown,
+                false => Outcome::NotApplied,
+            };
+            assert_eq!(verdict.outcome, expected, "{error}");
+            assert!(
+                !(verdict.retry && verdict.outcome == Outcome::Unknown),
+                "{error}"
+            );
+        }
+        for ending in [Ending::Lost, Ending::Unusable] {
+            let verdict = judge(ending, Class::Write);
+            assert_eq!((verdict.outcome, verdict.retry), (Outcome::Unknown, false));
+        }
+    }
+
+    #[test]
+    fn writes_refused_for_a_passing_reason_are_sent_again() {
+        for error in [
+            EtcdError::NoLeader,
+            EtcdError::TooManyRequests,
+            EtcdError::ProposalDropped,
+            EtcdError::NotSupportedForLearner,
+        ] {
+            assert!(judge(answered(error), Class::Write).retry, "{error}");
+        }
+        for error in [
+            EtcdError::NoSpace,
+            EtcdError::EmptyKey,
+            EtcdError::PermissionDenied,
+        ] {
+            assert!(!judge(answered(error), Class::Write).retry, "{error}");
+        }
+    }
+
+    #[test]
+    fn reads_survive_whatever_passes() {
+        for error in [
+            EtcdError::NoLeader,
+            EtcdError::LeaderChanged,
+            EtcdError::ServerTimeout,
+            EtcdError::Stopped,
+            EtcdError::TimeoutWaitAppliedIndex,
+        ] {
+            let verdict = judge(answered(error), Class::Read);
+            assert_eq!(
+                (verdict.outcome, verdict.retry),
+                (Outcome::NotApplied, true),
+                "{error}"
+            );
+        }
+        assert!(judge(Ending::Lost, Class::Read).retry);
+        assert!(!judge(Ending::Unusable, Class::Read).retry);
+        for error in [
+            EtcdError::Compacted,
+            EtcdError::FutureRevision,
+            EtcdError::Corrupt,
+        ] {
+            assert!(!judge(answered(error), Class::Read).retry, "{error}");
+        }
+    }
+
+    #[test]
+    fn texts_nobody_knows_are_judged_by_their_code() {
+        let ending = |code| Ending::Answered {
+            kind: ErrorKind::Server,
+            code,
+        };
+        assert_eq!(
+            judge(ending(Code::Unavailable), Class::Write).outcome,
+            Outcome::Unknown
+        );
+        assert_eq!(
+            judge(ending(Code::Unknown), Class::Write).outcome,
+            Outcome::Unknown
+        );
+        assert_eq!(
+            judge(ending(Code::NotFound), Class::Write).outcome,
+            Outcome::NotApplied
+        );
+        assert!(judge(ending(Code::Unavailable), Class::Read).retry);
+        assert!(!judge(ending(Code::Unknown), Class::Read).retry);
+    }
+}

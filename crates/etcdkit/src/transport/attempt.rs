@@ -1,0 +1,148 @@
+//! One request on one connection, once.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use http::{HeaderMap, Method, Request, Uri, Version, uri::PathAndQuery};
+
+use super::{Failure, connection::Connection, reply::Messages};
+
+/// A unary request under way. Dropping it resets the stream, which tells the server to stop.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    connection: Arc<Connection>,
+    limit: usize,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Waits until the server's limit of concurrent streams has room.
+    Ready {
+        sender: SendRequest<Bytes>,
+        head: Option<Request<()>>,
+        message: Bytes,
+    },
+    /// Sent; waits for the head of the answer.
+    Head(ResponseFuture),
+    /// Reads the message, then the status behind it.
+    Body {
+        messages: Messages,
+        message: Option<Bytes>,
+    },
+}
+
+impl Attempt {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        path: &'static str,
+        headers: HeaderMap,
+        message: Bytes,
+        limit: usize,
+    ) -> Result<Self, Failure> {
+        let head = head(&connection, path, headers)?;
+        let sender = connection.sender();
+        connection.begin();
+        Ok(Self {
+            connection,
+            limit,
+            stage: Stage::Ready {
+                sender,
+                head: Some(head),
+                message,
+            },
+        })
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// Whether anything may have reached the server.
+    pub(crate) fn is_sent(&self) -> bool {
+        !matches!(self.stage, Stage::Ready { .. })
+    }
+
+    /// The reply's message, once the server has also said that all went well.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
+        loop {
+            match &mut self.stage {
+                Stage::Ready {
+                    sender,
+                    head,
+                    message,
+                } => {
+                    ready!(sender.poll_ready(cx)).map_err(not_sent)?;
+                    let Some(head) = head.take() else {
+                        return Poll::Ready(Err(Failure::protocol(
+                            "a finished attempt was polled",
+                        )));
+                    };
+                    let (response, mut body) =
+                        sender.send_request(head, false).map_err(not_sent)?;
+                    // A failure here shows in the response too, and there with its cause.
+                    let _ = body.send_data(std::mem::take(message), true);
+                    self.stage = Stage::Head(response);
+                }
+                Stage::Head(response) => {
+                    let response =
+                        ready!(Pin::new(response).poll(cx)).map_err(Failure::of_stream)?;
+                    self.connection.answered();
+                    let messages = Messages::new(response, self.limit)?;
+                    self.stage = Stage::Body {
+                        messages,
+                        message: None,
+                    };
+                }
+                Stage::Body { messages, message } => {
+                    match (ready!(messages.poll_next(cx))?, message.take()) {
+                        (Some(first), None) => *message = Some(first),
+                        (None, Some(message)) => return Poll::Ready(Ok(message)),
+                        (Some(_), Some(_)) => {
+                            let failure = Failure::protocol("two messages where one belongs");
+                            return Poll::Ready(Err(failure));
+                        }
+                        (None, None) => {
+                            let failure = Failure::protocol("a success without a message");
+                            return Poll::Ready(Err(failure));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.connection.end();
+    }
+}
+
+/// A connection that takes no request is closing; the request is as good as new.
+fn not_sent(error: h2::Error) -> Failure {
+    Failure::NotSent(error.into())
+}
+
+fn head(
+    connection: &Connection,
+    path: &'static str,
+    headers: HeaderMap,
+) -> Result<Request<()>, Failure> {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(connection.endpoint.scheme());
+    parts.authority = Some(connection.endpoint.authority.clone());
+    parts.path_and_query = Some(PathAndQuery::from_static(path));
+    let mut head = Request::new(());
+    *head.uri_mut() = Uri::from_parts(parts).map_err(|error| Failure::NotSent(error.into()))?;
+    *head.method_mut() = Method::POST;
+    *head.version_mut() = Version::HTTP_2;
+    *head.headers_mut() = headers;
+    Ok(head)
+}

@@ -1,0 +1,53 @@
+//! Connections to etcd's endpoints: opening and keeping them, choosing one, speaking gRPC on it.
+//!
+//! Built on the `h2` crate directly, for two reasons: whether a request was ever sent is then a fact
+//! rather than a guess, and a call costs a third of what it costs through a general gRPC stack.
+
+pub(crate) mod attempt;
+pub(crate) mod backoff;
+pub(crate) mod connection;
+pub(crate) mod dial;
+pub(crate) mod endpoint;
+pub(crate) mod pick;
+pub(crate) mod pool;
+mod reply;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+
+use std::error::Error as StdError;
+
+use etcdkit_proto::Code;
+
+/// How one attempt at a request failed, by what that means for trying again.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The server never saw the request, or says that it did not process it.
+    NotSent(Box<dyn StdError + Send + Sync>),
+    /// The connection or stream broke after the request had been handed over.
+    Lost(Box<dyn StdError + Send + Sync>),
+    /// The server answered with an error.
+    Status { code: Code, message: String },
+    /// The peer does not speak gRPC as etcd does.
+    Protocol(String),
+    /// The answer is larger than the client takes.
+    TooLarge { length: usize, limit: usize },
+}
+
+impl Failure {
+    fn protocol(what: impl Into<String>) -> Self {
+        Self::Protocol(what.into())
+    }
+
+    /// What a failed stream means: HTTP/2 says so when a request was not processed.
+    ///
+    /// A stream fails with the peer's GOAWAY only if its number is above the last one the peer
+    /// processed (RFC 9113, 6.8), and REFUSED_STREAM promises the same for one stream (8.7).
+    fn of_stream(error: h2::Error) -> Self {
+        let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        if error.is_remote() && (error.is_go_away() || refused) {
+            Self::NotSent(error.into())
+        } else {
+            Self::Lost(error.into())
+        }
+    }
+}

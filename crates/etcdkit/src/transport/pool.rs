@@ -1,0 +1,283 @@
+//! The connections of one client: one refiller for each keeps it open, calls choose among those that
+//! are.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{
+    backoff::Backoff,
+    connection::{ConnectError, Connection, Health, KeepAlive},
+    dial::Dialer,
+    endpoint::Endpoint,
+    pick::{Candidate, Tried, pick},
+};
+use crate::{Error, ErrorKind};
+
+/// An endpoint that was lost is dialled again after at most 50 ms, and then ever more rarely.
+const REDIAL_FIRST: Duration = Duration::from_millis(50);
+const REDIAL_MOST: Duration = Duration::from_secs(3);
+
+/// How connections are opened and kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) per_endpoint: usize,
+    pub(crate) keep_alive: KeepAlive,
+}
+
+/// All connections of one client.
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    /// The refillers; made at the first call, since only then is there surely a runtime.
+    refillers: OnceLock<JoinSet<()>>,
+}
+
+struct Shared {
+    dialer: Arc<Dialer>,
+    limits: Limits,
+    slots: Vec<Slot>,
+    ready: ArcSwap<Vec<Arc<Connection>>>,
+    /// Told whenever a connection opens or fails to open.
+    changed: watch::Sender<()>,
+    turn: AtomicUsize,
+}
+
+/// One endpoint's part of the pool.
+struct Slot {
+    endpoint: Arc<Endpoint>,
+    health: Arc<Health>,
+    /// Why the last attempt to connect failed; empty while connected or not yet tried.
+    failure: Mutex<Option<ConnectError>>,
+}
+
+/// A future that ends when a connection may be there.
+pub(crate) type Change = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Pool {
+    pub(crate) fn new(dialer: Arc<Dialer>, limits: Limits, endpoints: Vec<Endpoint>) -> Self {
+        let slots = endpoints.into_iter().map(|endpoint| Slot {
+            endpoint: Arc::new(endpoint),
+            health: Arc::new(Health::new()),
+            failure: Mutex::new(None),
+        });
+        let shared = Shared {
+            dialer,
+            limits,
+            slots: slots.collect(),
+            ready: ArcSwap::default(),
+            changed: watch::Sender::new(()),
+            turn: AtomicUsize::new(0),
+        };
+        Self {
+            shared: Arc::new(shared),
+            refillers: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn endpoints(&self) -> impl ExactSizeIterator<Item = &Arc<Endpoint>> {
+        self.shared.slots.iter().map(|slot| &slot.endpoint)
+    }
+
+    /// The best connection of those that are open; `only` names the one endpoint to take.
+    pub(crate) fn choose(&self, tried: Tried, only: Option<usize>) -> Option<Arc<Connection>> {
+        self.start();
+        let ready = self.shared.ready.load();
+        if let ([connection], None) = (&ready[..], only) {
+            return Some(Arc::clone(connection));
+        }
+        if let Some(place) = only {
+            let mut of_it = ready.iter().filter(|connection| connection.place == place);
+            return of_it.next().map(Arc::clone);
+        }
+        let turn = self.shared.turn.fetch_add(1, Ordering::Relaxed);
+        let candidates = ready.iter().map(|connection| Candidate {
+            endpoint: connection.place,
+            suspect: connection.health.is_suspect(),
+            in_flight: connection.in_flight(),
+        });
+        pick(candidates, turn, tried)
+            .and_then(|place| ready.get(place))
+            .map(Arc::clone)
+    }
+
+    /// Whether a call that has tried some endpoints could still go to another healthy one.
+    pub(crate) fn has_other(&self, tried: Tried) -> bool {
+        let ready = self.shared.ready.load();
+        ready
+            .iter()
+            .any(|other| !tried.contains(other.place) && !other.health.is_suspect())
+    }
+
+    /// A future that ends with the next change of connections, counted from now.
+    pub(crate) fn change(&self) -> Change {
+        let mut changes = self.shared.changed.subscribe();
+        Box::pin(async move {
+            // An error would mean that the pool is gone, and with it whoever waits here.
+            let _ = changes.changed().await;
+        })
+    }
+
+    /// Waits for a first connection, or until every endpoint has been tried in vain.
+    pub(crate) async fn first(&self, within: Duration) -> Result<(), Error> {
+        let found = async {
+            loop {
+                let change = self.change();
+                if self.choose(Tried::default(), None).is_some() {
+                    return true;
+                }
+                if self
+                    .shared
+                    .slots
+                    .iter()
+                    .all(|slot| lock(&slot.failure).is_some())
+                {
+                    return false;
+                }
+                change.await;
+            }
+        };
+        match timeout(within, found).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(self.unreachable(None)),
+        }
+    }
+
+    /// Takes a connection out of use that turned out to be closing.
+    pub(crate) fn retire(&self, connection: &Arc<Connection>) {
+        self.shared.remove(connection);
+        connection.retire();
+    }
+
+    /// Why there is no connection, endpoint by endpoint.
+    pub(crate) fn unreachable(&self, only: Option<usize>) -> Error {
+        let mut kind = ErrorKind::Connect;
+        let mut causes = Vec::new();
+        for (place, slot) in self.shared.slots.iter().enumerate() {
+            if only.is_some_and(|only| only != place) {
+                continue;
+            }
+            causes.push(match &*lock(&slot.failure) {
+                Some(error) => {
+                    if error.is_tls() {
+                        kind = ErrorKind::Tls;
+                    }
+                    format!("{}: {error}", slot.endpoint)
+                }
+                None => format!("{}: no connection yet", slot.endpoint),
+            });
+        }
+        Error::new(
+            kind,
+            format!("no endpoint can be reached ({})", causes.join("; ")),
+        )
+    }
+
+    fn start(&self) {
+        self.refillers.get_or_init(|| {
+            let mut refillers = JoinSet::new();
+            for place in 0..self.shared.slots.len() {
+                for _ in 0..self.shared.limits.per_endpoint {
+                    refillers.spawn(refill(Arc::clone(&self.shared), place));
+                }
+            }
+            refillers
+        });
+    }
+}
+
+impl Shared {
+    fn add(&self, connection: &Arc<Connection>) {
+        self.ready.rcu(|ready| {
+            let mut ready = Vec::clone(ready);
+            ready.push(Arc::clone(connection));
+            ready.sort_by_key(|connection| connection.place);
+            ready
+        });
+        self.changed.send_replace(());
+    }
+
+    fn remove(&self, connection: &Arc<Connection>) {
+        self.ready.rcu(|ready| {
+            let mut ready = Vec::clone(ready);
+            ready.retain(|other| !Arc::ptr_eq(other, connection));
+            ready
+        });
+    }
+}
+
+/// Keeps one connection to one endpoint open, for as long as the pool lives.
+async fn refill(shared: Arc<Shared>, place: usize) {
+    let Some(slot) = shared.slots.get(place) else {
+        return;
+    };
+    let Limits {
+        connect_timeout,
+        keep_alive,
+        ..
+    } = shared.limits;
+    let mut backoff = Backoff::new(REDIAL_FIRST, REDIAL_MOST);
+    loop {
+        let (endpoint, health) = (Arc::clone(&slot.endpoint), Arc::clone(&slot.health));
+        match Connection::open(&shared.dialer, endpoint, place, health, connect_timeout).await {
+            Ok((connection, mut engine)) => {
+                tracing::debug!(endpoint = %slot.endpoint, "connected");
+                *lock(&slot.failure) = None;
+                backoff.reset();
+                shared.add(&connection);
+                let broke = tokio::select! {
+                    error = connection.run(&mut engine, keep_alive) => Some(error),
+                    () = connection.retired.notified() => None,
+                };
+                shared.remove(&connection);
+                match broke {
+                    Some(error) => {
+                        tracing::debug!(endpoint = %slot.endpoint, %error, "connection lost");
+                    }
+                    None => {
+                        tracing::debug!(endpoint = %slot.endpoint, "connection is closing");
+                        // Requests that the server still works on finish on the old connection.
+                        tokio::spawn(async move { connection.run(&mut engine, keep_alive).await });
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::debug!(endpoint = %slot.endpoint, %error, "cannot connect");
+                *lock(&slot.failure) = Some(error);
+                shared.changed.send_replace(());
+            }
+        }
+        sleep(backoff.next(fastrand::f64())).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|broken| broken.into_inner())
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints = self
+            .endpoints()
+            .map(|endpoint| &*endpoint.text)
+            .collect::<Vec<_>>();
+        f.debug_struct("Pool")
+            .field("endpoints", &endpoints)
+            .field("ready", &self.shared.ready.load().len())
+            .finish_non_exhaustive()
+    }
+}
