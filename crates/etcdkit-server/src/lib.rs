@@ -1,1 +1,46 @@
-//! etcdkit-server
+//! An exact etcd, inside your process.
+//!
+//! [`Server`] is a single etcd member that answers etcd's own gRPC and HTTP API: over TCP, over unix sockets,
+//! or over an in-memory pipe that needs no port. It starts in about a millisecond and keeps everything
+//! in memory, so that each test can have its own.
+//!
+//! ```
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = etcdkit_server::Server::builder().start().await?;
+//! println!("etcd at {}", server.endpoint()); // any etcd client of any language may connect
+//! server.shutdown().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What it answers
+//!
+//! * `KV`: everything, and 3.7's `RangeStream`.
+//! * `Maintenance`: `Status`, `HashKV`, and listing alarms. `Cluster`: `MemberList`. gRPC health.
+//! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
+//! * Anything else is `Unimplemented`.
+//!
+//! Behaviour, codes and texts are those of etcd 3.6, and `HashKV` gives the number that a real
+//! etcd gives after the same requests.
+//!
+//! # What it is not
+//!
+//! One member without replication, TLS or authentication. When the process ends, the data is gone. Unlike
+//! etcd it does not end the connections of clients that ping more often than every five seconds.
+
+mod applier;
+mod body;
+mod builder;
+mod connection;
+mod connector;
+mod grpc;
+mod http_api;
+mod listen;
+mod node;
+mod route;
+mod server;
+mod service;
+mod version;
+
+pub use builder::{ServerBuilder, StartError};
+pub use connector::Connector;
+pub use server::{Server, ShutdownError};

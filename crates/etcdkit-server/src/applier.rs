@@ -1,0 +1,66 @@
+//! The one owner of the engine: every front end reads and writes through it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use etcdkit_proto::{Code, EtcdError};
+use etcdkit_store::Store;
+
+use crate::grpc::Status;
+
+/// Where a fresh etcd stands before its first request: it has logged its own membership, its name
+/// and the cluster version.
+const INDEX_AFTER_START: u64 = 4;
+
+/// Orders writes and lets reads share the engine.
+///
+/// A write is complete, and its revision visible to every reader, when [`apply`](Self::apply)
+/// returns; so whoever is told of a write can read it. The lock is never held across an await.
+pub(crate) struct Applier {
+    store: RwLock<Store>,
+    applied_index: AtomicU64,
+}
+
+impl Applier {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store: RwLock::new(store),
+            applied_index: AtomicU64::new(INDEX_AFTER_START),
+        }
+    }
+
+    /// Reads the engine as it is now.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, EtcdError>,
+    ) -> Result<T, Status> {
+        let store = self.store.read().map_err(broken)?;
+        Ok(read(&store)?)
+    }
+
+    /// Applies one request in its turn.
+    ///
+    /// Asynchronous because a durable engine answers only once the request is on disk.
+    pub(crate) async fn apply<T>(
+        &self,
+        write: impl FnOnce(&mut Store) -> Result<T, EtcdError>,
+    ) -> Result<T, Status> {
+        let mut store = self.store.write().map_err(broken)?;
+        // Refused requests count too: etcd logs a request before it knows the outcome.
+        self.applied_index.fetch_add(1, Ordering::Relaxed);
+        Ok(write(&mut store)?)
+    }
+
+    /// What `raft_index` and `raft_applied_index` say: one more with each request applied.
+    pub(crate) fn applied_index(&self) -> u64 {
+        self.applied_index.load(Ordering::Relaxed)
+    }
+}
+
+/// A write panicked half way, so that nothing the engine holds can be trusted any more.
+fn broken<T>(_: PoisonError<T>) -> Status {
+    Status::new(
+        Code::Internal,
+        "the embedded server is broken: an earlier request made its engine panic; restart it",
+    )
+}

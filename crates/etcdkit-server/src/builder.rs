@@ -1,0 +1,235 @@
+//! What a server is started with.
+
+use std::io;
+
+use crate::listen::Address;
+use crate::server::{self, Server};
+use crate::version::{DEFAULT_VERSION, OLDEST_VERSION, Version};
+
+/// Where a server listens unless told otherwise: any free port of this machine only.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:0";
+
+/// How a [`Server`] is started; made by [`Server::builder`].
+///
+/// Setters take anything; [`start`](Self::start) checks it all before it binds anything.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `start` is called"]
+pub struct ServerBuilder {
+    listen: Listen,
+    name: String,
+    advertise_client_urls: Vec<String>,
+    advertise_peer_urls: Vec<String>,
+    max_request_bytes: usize,
+    max_txn_ops: usize,
+    version: String,
+    cluster_id: Option<u64>,
+    member_id: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+enum Listen {
+    Default,
+    Nowhere,
+    On(Vec<String>),
+}
+
+impl Default for ServerBuilder {
+    fn default() -> Self {
+        Self {
+            listen: Listen::Default,
+            name: "default".to_owned(),
+            advertise_client_urls: Vec::new(),
+            advertise_peer_urls: vec!["http://localhost:2380".to_owned()],
+            max_request_bytes: 1_572_864,
+            max_txn_ops: etcdkit_store::check::DEFAULT_MAX_TXN_OPS,
+            version: DEFAULT_VERSION.to_owned(),
+            cluster_id: None,
+            member_id: None,
+        }
+    }
+}
+
+impl ServerBuilder {
+    /// Listens on an address too: `host:port` or `http://host:port` (port 0 takes any free one), or
+    /// `unix:path`. May be called several times; `127.0.0.1:0` if never called.
+    ///
+    /// There is no TLS and no authentication: whoever reaches the address may read and write.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        match &mut self.listen {
+            Listen::On(addresses) => addresses.push(address.into()),
+            other => *other = Listen::On(vec![address.into()]),
+        }
+        self
+    }
+
+    /// Listens nowhere; only [`Server::connector`] reaches the server.
+    pub fn without_listener(mut self) -> Self {
+        self.listen = Listen::Nowhere;
+        self
+    }
+
+    /// The member's name in the member list; `default` unless set, as with etcd's `--name`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The client URLs in the member list, as with etcd's `--advertise-client-urls`; the endpoints that
+    /// the server listens on unless set.
+    pub fn advertise_client_urls(
+        mut self,
+        urls: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.advertise_client_urls = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The peer URLs in the member list, as with etcd's `--initial-advertise-peer-urls`;
+    /// `http://localhost:2380` unless set. Nothing listens there: the member is alone.
+    pub fn advertise_peer_urls(
+        mut self,
+        urls: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.advertise_peer_urls = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The largest request in bytes, as etcd would log it; 1.5 MiB unless set, as with etcd's
+    /// `--max-request-bytes`. Larger ones are refused with `etcdserver: request is too large`, and gRPC
+    /// messages 512 KiB above it with `grpc: received message larger than max`.
+    pub fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.max_request_bytes = bytes;
+        self
+    }
+
+    /// The most operations of a transaction; 128 unless set, as with etcd's `--max-txn-ops`.
+    pub fn max_txn_ops(mut self, ops: usize) -> Self {
+        self.max_txn_ops = ops;
+        self
+    }
+
+    /// The version that the server says it is, such as `3.6.14`, at least 3.5.13. Only what is said
+    /// changes: behaviour is that of etcd 3.6 whatever the version.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// The cluster's id; random unless set. Not 0.
+    pub fn cluster_id(mut self, id: u64) -> Self {
+        self.cluster_id = Some(id);
+        self
+    }
+
+    /// The member's id; random unless set. Not 0.
+    pub fn member_id(mut self, id: u64) -> Self {
+        self.member_id = Some(id);
+        self
+    }
+
+    /// Starts the server on the Tokio runtime of the caller, which must keep running.
+    ///
+    /// When this returns, the server answers. Dropping the future before leaves nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Config`] for a setting that cannot be used; [`StartError::Listen`] when an
+    /// address cannot be listened on.
+    pub async fn start(self) -> Result<Server, StartError> {
+        server::start(self.validate()?).await
+    }
+
+    fn validate(self) -> Result<Config, StartError> {
+        let addresses = match self.listen {
+            Listen::Default => vec![DEFAULT_ADDRESS.to_owned()],
+            Listen::Nowhere => Vec::new(),
+            Listen::On(addresses) => addresses,
+        };
+        let addresses = addresses
+            .iter()
+            .map(|text| {
+                Address::parse(text)
+                    .map_err(|reason| config("listen", format!("{text:?}: {reason}")))
+            })
+            .collect::<Result<_, _>>()?;
+        let version = Version::parse(&self.version)
+            .filter(|version| *version >= OLDEST_VERSION)
+            .ok_or_else(|| {
+                let reason = format!(
+                    "{:?}: expected three numbers, such as {DEFAULT_VERSION}, at least {OLDEST_VERSION}",
+                    self.version
+                );
+                config("version", reason)
+            })?;
+        for (setting, value) in [
+            ("max_request_bytes", self.max_request_bytes),
+            ("max_txn_ops", self.max_txn_ops),
+        ] {
+            if value == 0 {
+                return Err(config(setting, "0 would refuse every request".to_owned()));
+            }
+        }
+        for (setting, id) in [
+            ("cluster_id", self.cluster_id),
+            ("member_id", self.member_id),
+        ] {
+            if id == Some(0) {
+                return Err(config(setting, "0 means \"no id\" in etcd".to_owned()));
+            }
+        }
+        Ok(Config {
+            addresses,
+            name: self.name,
+            advertise_client_urls: self.advertise_client_urls,
+            advertise_peer_urls: self.advertise_peer_urls,
+            max_request_bytes: self.max_request_bytes,
+            max_txn_ops: self.max_txn_ops,
+            version,
+            cluster_id: self.cluster_id.unwrap_or_else(random_id),
+            member_id: self.member_id.unwrap_or_else(random_id),
+        })
+    }
+}
+
+fn random_id() -> u64 {
+    fastrand::u64(1..)
+}
+
+fn config(setting: &'static str, reason: String) -> StartError {
+    StartError::Config { setting, reason }
+}
+
+/// A checked configuration.
+pub(crate) struct Config {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) name: String,
+    pub(crate) advertise_client_urls: Vec<String>,
+    pub(crate) advertise_peer_urls: Vec<String>,
+    pub(crate) max_request_bytes: usize,
+    pub(crate) max_txn_ops: usize,
+    pub(crate) version: Version,
+    pub(crate) cluster_id: u64,
+    pub(crate) member_id: u64,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting cannot be used.
+    #[error("invalid setting `{setting}`: {reason}")]
+    Config {
+        /// The builder's method.
+        setting: &'static str,
+        /// What is wrong with the value, and what is expected.
+        reason: String,
+    },
+    /// An address cannot be listened on; usually something else listens there.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+}

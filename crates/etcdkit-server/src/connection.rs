@@ -1,0 +1,166 @@
+//! Serving connections, of whatever kind, and ending them.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::node::Node;
+use crate::route::route;
+
+/// What a peer may send ahead on one stream: any request etcd accepts, without waiting.
+const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// What a peer may send ahead on one connection.
+const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+
+/// How many calls a peer may cancel before the server has looked at them. The HTTP/2 library
+/// ends a connection at 20, which a client that drops a batch of calls reaches.
+const MAX_CANCELLED_CALLS: usize = 100_000;
+
+/// etcd's `--grpc-keepalive-interval` and `--grpc-keepalive-timeout`.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2 * 60 * 60);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// etcd's limit for the time that the headers of an HTTP/1 request may take.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// How long running calls may go on after the server was told to stop.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// All connections of one server.
+pub(crate) struct Connections {
+    node: Arc<Node>,
+    runtime: Handle,
+    stopping: watch::Sender<bool>,
+    /// `None` once the server has stopped.
+    tasks: Mutex<Option<JoinSet<()>>>,
+}
+
+/// The server has stopped and takes no new connection.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").finish_non_exhaustive()
+    }
+}
+
+impl Connections {
+    /// Connections are served on the runtime that calls this.
+    pub(crate) fn new(node: Arc<Node>, stopping: watch::Sender<bool>) -> Self {
+        Self {
+            node,
+            runtime: Handle::current(),
+            stopping,
+            tasks: Mutex::new(Some(JoinSet::new())),
+        }
+    }
+
+    /// Serves a connection until it ends or the server stops.
+    pub(crate) fn serve<I>(&self, io: I) -> Result<(), Stopped>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let mut tasks = self.tasks();
+        let tasks = tasks.as_mut().ok_or(Stopped)?;
+        // Connections that ended by themselves are forgotten when the next one comes.
+        while tasks.try_join_next().is_some() {}
+        let serving = serve(io, Arc::clone(&self.node), self.stopping.subscribe());
+        tasks.spawn_on(serving, &self.runtime);
+        Ok(())
+    }
+
+    /// Refuses new calls and connections, and waits for running calls up to a bound.
+    pub(crate) async fn shutdown(&self) {
+        let Some(mut tasks) = self.take_tasks() else {
+            return;
+        };
+        let drained = timeout(SHUTDOWN_GRACE, async {
+            while tasks.join_next().await.is_some() {}
+        });
+        if drained.await.is_err() {
+            tracing::warn!(
+                connections = tasks.len(),
+                "connections were cut: their calls did not end within {SHUTDOWN_GRACE:?}"
+            );
+            tasks.shutdown().await;
+        }
+    }
+
+    /// Ends every connection at once.
+    pub(crate) fn abort(&self) {
+        // Dropping the set ends its tasks.
+        drop(self.take_tasks());
+    }
+
+    fn take_tasks(&self) -> Option<JoinSet<()>> {
+        let tasks = self.tasks().take();
+        self.stopping.send_replace(true);
+        tasks
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
+        // The set stays valid even if a holder of the lock panicked.
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// HTTP/1 and HTTP/2 without TLS; the first bytes decide.
+async fn serve<I>(io: I, node: Arc<Node>, mut stopping: watch::Receiver<bool>)
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(move |request| {
+        let node = Arc::clone(&node);
+        async move { Ok::<_, Infallible>(route(&node, request).await) }
+    });
+    let builder = http_builder();
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told_to_stop(&mut stopping) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}
+
+async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone, which is also a reason to stop.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn http_builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        // etcd sets no limit, and many watches share one connection.
+        .max_concurrent_streams(None)
+        .max_pending_accept_reset_streams(MAX_CANCELLED_CALLS)
+        .max_local_error_reset_streams(MAX_CANCELLED_CALLS)
+        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+    builder
+}

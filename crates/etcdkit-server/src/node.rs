@@ -1,0 +1,72 @@
+//! What every front end of one server shares: the engine, who the member is, and its limits.
+
+use etcdkit_proto::etcdserverpb::ResponseHeader;
+use tokio::sync::watch;
+
+use crate::applier::Applier;
+use crate::version::Version;
+
+/// etcd's `raft_term` after a first start; it rises by one with each restart of a durable server.
+const FIRST_TERM: u64 = 2;
+
+/// How far a gRPC message may exceed `max_request_bytes`, as in etcd, so that a request slightly
+/// too large gets etcd's own error instead of gRPC's.
+const GRPC_OVERHEAD_BYTES: usize = 512 * 1024;
+
+/// One running member.
+pub(crate) struct Node {
+    pub(crate) applier: Applier,
+    pub(crate) identity: Identity,
+    pub(crate) limits: Limits,
+    /// Becomes true when the server stops, for streams that would otherwise never end.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Who the member says it is.
+pub(crate) struct Identity {
+    pub(crate) cluster_id: u64,
+    pub(crate) member_id: u64,
+    pub(crate) name: String,
+    pub(crate) peer_urls: Vec<String>,
+    pub(crate) client_urls: Vec<String>,
+    pub(crate) version: Version,
+}
+
+impl Identity {
+    pub(crate) fn raft_term(&self) -> u64 {
+        FIRST_TERM
+    }
+}
+
+/// How much one request may ask for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_request_bytes: usize,
+    pub(crate) max_txn_ops: usize,
+}
+
+impl Limits {
+    /// The longest gRPC message that is read at all.
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        self.max_request_bytes.saturating_add(GRPC_OVERHEAD_BYTES)
+    }
+}
+
+impl Node {
+    /// A header at `revision`.
+    pub(crate) fn header(&self, revision: i64) -> ResponseHeader {
+        ResponseHeader {
+            cluster_id: self.identity.cluster_id,
+            member_id: self.identity.member_id,
+            revision,
+            raft_term: self.identity.raft_term(),
+        }
+    }
+
+    /// Completes the engine's header, which knows the revision only.
+    pub(crate) fn sign(&self, header: &mut Option<ResponseHeader>) {
+        if let Some(header) = header {
+            *header = self.header(header.revision);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A running server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use etcdkit_store::Store;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::applier::Applier;
+use crate::builder::{Config, ServerBuilder, StartError};
+use crate::connection::Connections;
+use crate::connector::Connector;
+use crate::listen::Listener;
+use crate::node::{Identity, Limits, Node};
+
+/// The endpoint of a server without a listener. The domain `.invalid` never resolves, so a client
+/// that uses it without the connector fails at once and says so.
+const NO_ENDPOINT: &str = "http://embedded.invalid";
+
+/// An etcd server inside this process.
+///
+/// It runs on the Tokio runtime that started it, with no thread of its own. Dropping it stops it at once;
+/// [`shutdown`](Self::shutdown) lets running calls finish.
+#[derive(Debug)]
+pub struct Server {
+    connections: Arc<Connections>,
+    acceptors: JoinSet<()>,
+    endpoints: Vec<String>,
+    local_addr: Option<SocketAddr>,
+}
+
+pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
+    let mut listeners = Vec::with_capacity(config.addresses.len());
+    for address in &config.addresses {
+        let listener = Listener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: address.to_string(),
+                source,
+            })?;
+        listeners.push(listener);
+    }
+    let mut endpoints: Vec<String> = listeners.iter().map(Listener::endpoint).collect();
+    if endpoints.is_empty() {
+        endpoints.push(NO_ENDPOINT.to_owned());
+    }
+    let local_addr = listeners.iter().find_map(Listener::local_addr);
+
+    let (stop, stopping) = watch::channel(false);
+    let node = Arc::new(Node {
+        applier: Applier::new(Store::new()),
+        identity: Identity {
+            cluster_id: config.cluster_id,
+            member_id: config.member_id,
+            name: config.name,
+            peer_urls: config.advertise_peer_urls,
+            client_urls: match config.advertise_client_urls {
+                urls if urls.is_empty() => endpoints.clone(),
+                urls => urls,
+            },
+            version: config.version,
+        },
+        limits: Limits {
+            max_request_bytes: config.max_request_bytes,
+            max_txn_ops: config.max_txn_ops,
+        },
+        stopping,
+    });
+    let connections = Arc::new(Connections::new(node, stop));
+    let mut acceptors = JoinSet::new();
+    for listener in listeners {
+        acceptors.spawn(listener.accept_all(Arc::clone(&connections)));
+    }
+    tracing::debug!(?endpoints, "the embedded server has started");
+    Ok(Server {
+        connections,
+        acceptors,
+        endpoints,
+        local_addr,
+    })
+}
+
+impl Server {
+    /// A server in memory on a free loopback port, unless set otherwise.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// What a client connects to, such as `http://127.0.0.1:40123`; the first one if the server listens on
+    /// several addresses. A server without a listener has a name here that only a client with
+    /// the [`connector`](Self::connector) can use.
+    pub fn endpoint(&self) -> String {
+        self.endpoints
+            .first()
+            .map_or(NO_ENDPOINT, String::as_str)
+            .to_owned()
+    }
+
+    /// The endpoints of every address listened on, in the order of the builder.
+    pub fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+
+    /// The first TCP address listened on.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local_addr
+    }
+
+    /// Opens connections to this server without a port; clients take it in place of an address.
+    pub fn connector(&self) -> Connector {
+        Connector::new(Arc::downgrade(&self.connections))
+    }
+
+    /// Stops listening, refuses new calls, and waits until running calls have ended, at most
+    /// five seconds; then ends what is left. What a server in memory held is gone.
+    ///
+    /// If the future is dropped, everything is stopped at once.
+    ///
+    /// # Errors
+    ///
+    /// None for a server in memory.
+    pub async fn shutdown(mut self) -> Result<(), ShutdownError> {
+        self.acceptors.shutdown().await;
+        self.connections.shutdown().await;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.connections.abort();
+    }
+}
+
+/// Why a server could not be shut down in good order.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShutdownError {}

@@ -1,0 +1,49 @@
+//! `grpc.health.v1.Health`. etcd knows one name, the empty one, for the whole server.
+
+use etcdkit_proto::Code;
+use etcdkit_proto::health::health_check_response::ServingStatus;
+use etcdkit_proto::health::{HealthCheckRequest, HealthCheckResponse};
+use futures_core::Stream;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::WatchStream;
+
+use crate::grpc::Status;
+use crate::node::Node;
+
+pub(crate) async fn check(
+    _: &Node,
+    request: HealthCheckRequest,
+) -> Result<HealthCheckResponse, Status> {
+    if request.service.is_empty() {
+        Ok(reply(ServingStatus::Serving))
+    } else {
+        Err(Status::new(Code::NotFound, "unknown service"))
+    }
+}
+
+/// The present status, then each change, until the server stops. A name nobody knows is a status
+/// of its own here.
+pub(crate) async fn watch(
+    node: &Node,
+    request: HealthCheckRequest,
+) -> Result<impl Stream<Item = Result<HealthCheckResponse, Status>> + Send + 'static, Status> {
+    let status = match request.service.as_str() {
+        "" => ServingStatus::Serving,
+        _ => ServingStatus::ServiceUnknown,
+    };
+    Ok(
+        WatchStream::new(node.stopping.clone()).map(move |stopping| {
+            if stopping {
+                Err(etcdkit_proto::EtcdError::Stopped.into())
+            } else {
+                Ok(reply(status))
+            }
+        }),
+    )
+}
+
+fn reply(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse {
+        status: status.into(),
+    }
+}

@@ -1,0 +1,7 @@
+//! etcd's gRPC services, one file each: a request in, a reply or a status out.
+
+pub(crate) mod cluster;
+pub(crate) mod health;
+pub(crate) mod kv;
+pub(crate) mod maintenance;
+mod range_stream;
