@@ -1,6 +1,9 @@
 //! Requests as bytes: gRPC's five-byte prefix and the protobuf message behind it.
+//!
+//! The hot requests are encoded by hand ([`Encode`]), straight from what the caller lent; all
+//! others go through the generated messages.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use prost::Message;
 
 /// gRPC's prefix: one byte says "not compressed", four the length of the message.
@@ -11,20 +14,20 @@ pub(crate) const PREFIX: usize = 5;
 pub(crate) struct Frame(Bytes);
 
 impl Frame {
-    /// Encodes a message.
+    /// Encodes a generated message.
     pub(crate) fn of(message: &impl Message) -> Self {
-        let length = message.encoded_len();
-        let mut bytes = Self::begin(length);
+        let mut bytes = begin(message.encoded_len());
         message.encode_raw(&mut bytes);
-        Self(bytes.freeze())
+        Self(bytes.into())
     }
 
-    fn begin(length: usize) -> BytesMut {
-        let mut bytes = BytesMut::with_capacity(PREFIX + length);
-        bytes.put_u8(0);
-        // Longer messages are refused before they are sent, so the cast never truncates one.
-        bytes.put_u32(length as u32);
-        bytes
+    /// Encodes a message by hand, into one exact allocation.
+    pub(crate) fn build(message: &impl Encode) -> Self {
+        let mut length = Length(0);
+        message.encode(&mut length);
+        let mut bytes = begin(length.0);
+        message.encode(&mut bytes);
+        Self(bytes.into())
     }
 
     /// The message's length without the prefix.
@@ -34,5 +37,83 @@ impl Frame {
 
     pub(crate) fn bytes(&self) -> Bytes {
         self.0.clone()
+    }
+}
+
+fn begin(length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(PREFIX + length);
+    bytes.push(0);
+    // Longer messages are refused before they are sent, so the cast never truncates one.
+    bytes.extend_from_slice(&(length as u32).to_be_bytes());
+    bytes
+}
+
+/// A message that writes its own fields, in the order of their numbers. It is asked twice, first
+/// to be measured and then to be written.
+pub(crate) trait Encode {
+    fn encode(&self, sink: &mut impl Sink);
+}
+
+/// Where encoded fields go. Fields that hold their type's zero are left out, as proto3 wants it.
+pub(crate) trait Sink {
+    fn byte(&mut self, byte: u8);
+    fn slice(&mut self, bytes: &[u8]);
+
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.byte(value as u8);
+    }
+
+    fn int_field(&mut self, number: u8, value: i64) {
+        if value != 0 {
+            self.byte(number << 3);
+            self.varint(value as u64);
+        }
+    }
+
+    fn bool_field(&mut self, number: u8, value: bool) {
+        self.int_field(number, value.into());
+    }
+
+    fn bytes_field(&mut self, number: u8, bytes: &[u8]) {
+        self.joined_field(number, bytes, None);
+    }
+
+    /// A bytes field that is a slice and perhaps one byte more.
+    fn joined_field(&mut self, number: u8, bytes: &[u8], last: Option<u8>) {
+        let length = bytes.len() + usize::from(last.is_some());
+        if length != 0 {
+            self.byte(number << 3 | 2);
+            self.varint(length as u64);
+            self.slice(bytes);
+            if let Some(last) = last {
+                self.byte(last);
+            }
+        }
+    }
+}
+
+struct Length(usize);
+
+impl Sink for Length {
+    fn byte(&mut self, _: u8) {
+        self.0 += 1;
+    }
+
+    fn slice(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn byte(&mut self, byte: u8) {
+        self.push(byte);
+    }
+
+    fn slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
     }
 }
