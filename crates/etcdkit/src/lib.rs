@@ -1,4 +1,5 @@
 //! etcdkit
+mod admin;
 mod client;
 mod config;
 mod error;
@@ -9,6 +10,10 @@ mod transport;
 mod types;
 mod wire;
 
+pub use admin::{
+    Alarm, AlarmKind, AlarmList, Cluster, Downgrade, GetHashKv, GetStatus, HashKv, ListAlarms,
+    ListMembers, Maintenance, Member, MemberList, Status,
+};
 pub use client::Client;
 pub use config::ClientBuilder;
 pub use error::{Code, Error, ErrorKind, Outcome, Result};
