@@ -61,7 +61,8 @@ pub fn delete_range(request: &DeleteRangeRequest) -> Result<(), EtcdError> {
 
 /// Checks a transaction with all its operations, also those of branches that will not be taken.
 ///
-/// `max_ops` limits the longest of the three lists; a nested transaction gets what its outer one leaves of it.
+/// `max_ops` limits the longest of the three lists; a nested transaction gets what its outer one
+/// leaves of it.
 ///
 /// # Errors
 ///
@@ -116,8 +117,8 @@ struct Changes<'a> {
 impl<'a> Changes<'a> {
     /// Collects a branch, unless it puts a key twice, or puts a key that it also deletes.
     ///
-    /// The order is etcd's, and it shows: a nested put is compared with the deletes of this level and of the nested
-    /// transactions before it, but not with those after it.
+    /// The order is etcd's, and it shows: a nested put is compared with the deletes of this level
+    /// and of the nested transactions before it, but not with those after it.
     fn of_branch(ops: &'a [RequestOp]) -> Result<Self, EtcdError> {
         let mut changes = Self::default();
         for op in ops {

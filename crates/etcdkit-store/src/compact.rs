@@ -13,8 +13,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Compacted` up to the last compacted revision, `FutureRevision` above the current one. Revision 0 is
-    /// accepted as long as nothing was compacted.
+    /// `Compacted` up to the last compacted revision, `FutureRevision` above the current one.
+    /// Revision 0 is accepted as long as nothing was compacted.
     pub fn compact(
         &mut self,
         request: &CompactionRequest,

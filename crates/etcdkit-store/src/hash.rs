@@ -49,10 +49,11 @@ impl CompactionHashes {
 impl Store {
     /// Hashes the records up to a revision; 0 means the current one.
     ///
-    /// Two members that give the same hash for the same revision and compacted revision hold the same history.
-    /// If the revision is one of the last ten compacted ones, the answer is the hash made by that compaction. So after a
-    /// compaction of revision 0, which hashed nothing, a request for "the current revision" finds that hash: etcd's
-    /// behaviour since 3.5. A negative revision gives the hash of no record.
+    /// Two members that give the same hash for the same revision and compacted revision hold the
+    /// same history. If the revision is one of the last ten compacted ones, the answer is the hash
+    /// made by that compaction. So after a compaction of revision 0, which hashed nothing, a
+    /// request for "the current revision" finds that hash: etcd's behaviour since 3.5. A negative
+    /// revision gives the hash of no record.
     ///
     /// # Errors
     ///
@@ -102,9 +103,9 @@ impl Store {
 
 /// The CRC-32C of `key`, the name of etcd's bucket, and of every record's key and value.
 ///
-/// Of the records up to the compacted revision only those in the sorted list `kept` count, since another member may have
-/// dropped the others already; but all of them count when no key is kept at all. A tombstone at
-/// the compacted revision never counts, since members before 3.5.16 drop it.
+/// Of the records up to the compacted revision only those in the sorted list `kept` count, since
+/// another member may have dropped the others already; but all of them count when no key is kept at
+/// all. A tombstone at the compacted revision never counts, since members before 3.5.16 drop it.
 pub(crate) fn of_records(records: &[Record], compacted: i64, kept: &[Revision], any: bool) -> u32 {
     let mut kept = kept.iter().peekable();
     let mut hash = crc32c::crc32c(b"key");

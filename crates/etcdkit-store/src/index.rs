@@ -13,12 +13,15 @@ pub(crate) struct Index {
     keys: BTreeMap<Box<[u8]>, History>,
 }
 
-/// The changes of one key that compaction left, oldest first; never empty.
+/// The changes of one key that compaction left.
 ///
 /// A tombstone ends what etcd calls a generation; the change after it creates the key anew.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct History {
-    changes: Vec<Change>,
+    /// Kept in the tree itself: nearly all reads and every count need no more than this.
+    newest: Change,
+    /// All before it, oldest first.
+    older: Vec<Change>,
 }
 
 /// One change of a key: its new state, or `None` if it was deleted.
@@ -59,33 +62,38 @@ impl Index {
         })
     }
 
-    /// Appends the change that `make` derives from the key's newest state. Returns what `make` adds.
+    /// Appends the change that `make` derives from the key's newest state. Returns what `make`
+    /// adds.
     pub(crate) fn update<T>(
         &mut self,
         key: &[u8],
         make: impl FnOnce(Option<&KeyValue>) -> (Change, T),
     ) -> T {
         if let Some(history) = self.keys.get_mut(key) {
-            let (change, extra) = make(history.changes.last().and_then(|last| last.kv.as_ref()));
-            history.changes.push(change);
+            let (change, extra) = make(history.newest.kv.as_ref());
+            history
+                .older
+                .push(std::mem::replace(&mut history.newest, change));
             return extra;
         }
-        let (change, extra) = make(None);
+        let (newest, extra) = make(None);
         self.keys.insert(
             key.into(),
             History {
-                changes: vec![change],
+                newest,
+                older: Vec::new(),
             },
         );
         extra
     }
 
-    /// Forgets what nobody may read once the main revision is compacted. Returns the revisions up to it that stay, sorted.
+    /// Forgets what nobody may read once the main revision is compacted. Returns the revisions up
+    /// to it that stay, sorted.
     pub(crate) fn compact(&mut self, at: i64) -> Vec<Revision> {
         let mut kept = Vec::new();
         self.keys.retain(|_, history| {
             kept.extend(history.compact(at));
-            !history.changes.is_empty()
+            !history.is_over(at)
         });
         kept.sort_unstable();
         kept
@@ -98,14 +106,13 @@ impl History {
     }
 
     fn change_at(&self, at: i64) -> Option<&Change> {
-        let last = self.changes.last()?;
-        if last.revision.main <= at {
-            return Some(last);
+        if self.newest.revision.main <= at {
+            return Some(&self.newest);
         }
         let later = self
-            .changes
+            .older
             .partition_point(|change| change.revision.main <= at);
-        self.changes.get(later.checked_sub(1)?)
+        self.older.get(later.checked_sub(1)?)
     }
 
     /// Returns the one change up to `at` that stays.
@@ -113,20 +120,25 @@ impl History {
     /// It is the newest one, unless it is a tombstone older than `at`: a tombstone exactly at the
     /// compacted revision stays, so that a watch from there still sees the deletion (etcd 3.5.16).
     fn compact(&mut self, at: i64) -> Option<Revision> {
-        let later = self
-            .changes
-            .partition_point(|change| change.revision.main <= at);
-        let newest = later.checked_sub(1)?;
-        let kept = self
-            .changes
-            .get(newest)
+        let newest = self
+            .change_at(at)
             .filter(|c| c.kv.is_some() || c.revision.main == at);
-        let kept = kept.map(|change| change.revision);
-        self.changes
-            .drain(..if kept.is_some() { newest } else { later });
-        if self.changes.capacity() > 4 * self.changes.len() {
-            self.changes.shrink_to_fit();
+        let stays = newest.map(|change| change.revision);
+        let first = stays.unwrap_or(Revision {
+            main: at + 1,
+            sub: 0,
+        });
+        let gone = self.older.partition_point(|change| change.revision < first);
+        self.older.drain(..gone);
+        if self.older.capacity() > 4 * self.older.len() {
+            self.older.shrink_to_fit();
         }
-        kept
+        stays
+    }
+
+    /// Whether nothing is left once `at` is compacted: the key was deleted before, and that was
+    /// all.
+    fn is_over(&self, at: i64) -> bool {
+        self.newest.kv.is_none() && self.newest.revision.main < at
     }
 }

@@ -26,25 +26,36 @@
 //!
 //! # Staged and published revisions
 //!
-//! [`Store::put`], [`Store::delete_range`] and [`Store::txn`] are each two steps. The `stage_…` half
-//! applies the write at the next revision, where later writes see it and reads do not.
-//! [`Store::staged`] lists what it stored, in the bytes etcd would write, for a backend to make durable.
-//! [`Store::publish`] then lets reads see it.
+//! [`Store::put`], [`Store::delete_range`] and [`Store::txn`] are each two steps. The `stage_…`
+//! half applies the write at the next revision, where later writes see it and reads do not.
+//! [`Store::staged`] lists what it stored, in the bytes etcd would write, for a backend to make
+//! durable. [`Store::publish`] then lets reads see it.
 //!
 //! # What follows etcd, and what does not
 //!
-//! Where etcd's versions differ the store follows 3.6. After the same requests [`Store::hash_kv`] gives
-//! the number that a real etcd gives, because the stored bytes are the same. It differs from etcd only here:
+//! After the same requests [`Store::hash_kv`] gives the number that a real etcd gives, because the
+//! stored bytes are the same. Where etcd's versions differ the store follows 3.6:
+//!
+//! * An unknown sort order or target is refused. Before, an unknown target crashed the server.
+//! * What is wrong with a transaction's operations is found in their order. 3.5 and 3.4 look at all
+//!   puts before all ranges, and 3.7 at a put's lease before its key, so of two errors they may
+//!   answer the other.
+//! * A compaction keeps the tombstones of exactly its revision (3.5.16), and remembers its hash
+//!   (3.5). 3.4 refuses to hash at the compacted revision.
+//! * `keys_only` keeps the lease, which 3.7 may leave out.
+//!
+//! Four things are deliberately not etcd's:
 //!
 //! * Sorting is stable: keys that are equal in the sort target stay in key order. etcd's order of
 //!   such ties is unspecified.
-//! * A compaction is finished when [`Store::compact`] returns, with or without `physical`. So its hash is
-//!   always remembered; etcd forgets the hash of a compaction that overtakes an unfinished one.
+//! * A compaction is finished when [`Store::compact`] returns, with or without `physical`, so its
+//!   hash is always remembered. etcd forgets the hash of one that overtakes an unfinished one.
 //! * Transactions nest at most [`check::MAX_TXN_DEPTH`] deep, whatever the limit of operations.
 //! * etcd's rule against changing a key twice does not notice a delete with the open end `\0`, so a
-//!   transaction may delete a key and put it again. etcd then loses the put when it compacts exactly there, and crashes
-//!   on the next read of the key; the store keeps the put. Where that put says `ignore_value` or
-//!   `ignore_lease`, etcd crashes at once; the store answers `KeyNotFound` and applies nothing.
+//!   transaction may delete a key and put it again. A 3.6 that compacts exactly there loses the put
+//!   and crashes on the next read of the key; the store keeps the put. And if such a put says
+//!   `ignore_value` or `ignore_lease`, etcd crashes at once, from 3.4 to 3.6; the store answers
+//!   `KeyNotFound` and applies nothing.
 
 pub mod check;
 mod compact;

@@ -56,8 +56,8 @@ pub(crate) fn answer(index: &Index, request: &RangeRequest, current: i64) -> Ran
 
 /// Whether the limit must wait until every key is filtered and sorted.
 ///
-/// Not so for a sort target without an order, although that sorts as well: etcd then sorts only the first
-/// `limit + 1` keys.
+/// Not so for a sort target without an order, although that sorts as well: etcd then sorts only the
+/// first `limit + 1` keys.
 fn needs_all(request: &RangeRequest) -> bool {
     request.sort_order != SortOrder::None as i32
         || request.min_mod_revision != 0
@@ -80,7 +80,8 @@ fn passes(request: &RangeRequest, kv: &KeyValue) -> bool {
     )
 }
 
-/// Sorts what comes in key order. A target other than the key sorts ascending when no order is given.
+/// Sorts what comes in key order. A target other than the key sorts ascending when no order is
+/// given.
 fn sort(kvs: &mut [&KeyValue], request: &RangeRequest) {
     let target = SortTarget::try_from(request.sort_target).unwrap_or_default();
     let order = SortOrder::try_from(request.sort_order).unwrap_or_default();

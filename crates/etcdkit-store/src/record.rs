@@ -22,7 +22,8 @@ impl Record {
     /// which may be a whole network read, is let go.
     pub(crate) fn of_put(sub: i64, kv: KeyValue) -> (Self, KeyValue) {
         let value = Bytes::from(kv.encode_to_vec());
-        // The key is the first field and the lease, behind the value, the last; fields of 0 are left out.
+        // The key is the first field and the lease, behind the value, the last; fields of 0 are
+        // left out.
         let key_start = varint_field(kv.key.len() as u64);
         let value_end = value.len() - varint_field(kv.lease as u64);
         let shared = KeyValue {

@@ -73,8 +73,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `FutureRevision` and `Compacted` if the revision asked for does not exist yet or any more. 0 and
-    /// negative revisions mean the current one.
+    /// `FutureRevision` and `Compacted` if the revision asked for does not exist yet or any more. 0
+    /// and negative revisions mean the current one.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, EtcdError> {
         if request.revision > self.published {
             return Err(EtcdError::FutureRevision);
@@ -154,7 +154,8 @@ impl Store {
         Ok(response)
     }
 
-    /// The records stored since the last [`publish`](Self::publish), in order. No record, no new revision.
+    /// The records stored since the last [`publish`](Self::publish), in order. No record, no new
+    /// revision.
     pub fn staged(&self) -> &[Record] {
         self.log.after(self.published)
     }

@@ -22,8 +22,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// On the path taken: `FutureRevision`, `Compacted`, `LeaseNotFound`, `KeyNotFound` as for the single requests. A negative
-    /// revision counts as compacted here, but for −1 before the first compaction.
+    /// On the path taken: `FutureRevision`, `Compacted`, `LeaseNotFound`, `KeyNotFound` as for the
+    /// single requests. A negative revision counts as compacted here, but for −1 before the first
+    /// compaction.
     pub fn stage_txn(&mut self, request: TxnRequest) -> Result<TxnResponse, EtcdError> {
         let taken = decide(self, request)?;
         Checker {
@@ -81,8 +82,8 @@ fn decide_op(store: &Store, op: RequestOp) -> Result<TakenOp, EtcdError> {
 /// Finds what would go wrong on the path taken, in the order of its operations.
 struct Checker<'a> {
     store: &'a Store,
-    /// The lowest key from which on an earlier operation deletes every key. The rule against changing a key twice keeps
-    /// puts out of all other deletes before them.
+    /// The lowest key from which on an earlier operation deletes every key. The rule against
+    /// changing a key twice keeps puts out of all other deletes before them.
     emptied_from: Option<&'a [u8]>,
 }
 

@@ -31,7 +31,8 @@ impl<'a> Write<'a> {
         Self { store, next }
     }
 
-    /// Ends the request. Returns the revision after it, which is a new one only if anything changed.
+    /// Ends the request. Returns the revision after it, which is a new one only if anything
+    /// changed.
     pub(crate) fn end(self) -> i64 {
         self.store.staged = self.revision();
         self.store.staged

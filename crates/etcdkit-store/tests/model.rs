@@ -1,7 +1,7 @@
 //! Random histories on the store and on a model that shares no code with it.
 //!
-//! The model is the plain list of all changes ever made. Every answer is worked out from the start of that
-//! list, and so are the bytes behind `HashKV`, down to varints and checksum.
+//! The model is the plain list of all changes ever made. Every answer is worked out from the start
+//! of that list, and so are the bytes behind `HashKV`, down to varints and checksum.
 
 #![allow(clippy::unwrap_used)]
 
