@@ -157,7 +157,7 @@ impl Core {
             timeout: Some(self.config.request_timeout),
             only: None,
         };
-        let checked = Call::new(self, request, |reply| HealthCheckResponse::decode(reply)).await;
+        let checked = Call::new(self, request, HealthCheckResponse::decode).await;
         match checked {
             // Servers before 3.3 and some proxies have no health service, yet they answer.
             Err(error) if error.kind() == ErrorKind::Unimplemented => Ok(()),

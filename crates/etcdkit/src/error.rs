@@ -210,10 +210,6 @@ impl Error {
         this
     }
 
-    pub(crate) fn wire_code(&self) -> Option<WireCode> {
-        self.0.code
-    }
-
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,

@@ -13,12 +13,15 @@ use http::{HeaderMap, Method, Request, Uri, Version, uri::PathAndQuery};
 
 use super::{Failure, connection::Connection, reply::Messages};
 
-/// A unary request under way. Dropping it resets the stream, which tells the server to stop.
+/// A request under way with one message of the client's. Dropping it resets the stream, which tells
+/// the server to stop.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     connection: Arc<Connection>,
     limit: usize,
     stage: Stage,
+    /// The reply of a unary request, until the status behind it is known.
+    reply: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -31,11 +34,8 @@ enum Stage {
     },
     /// Sent; waits for the head of the answer.
     Head(ResponseFuture),
-    /// Reads the message, then the status behind it.
-    Body {
-        messages: Messages,
-        message: Option<Bytes>,
-    },
+    /// Reads messages, then the status behind them.
+    Body(Messages),
 }
 
 impl Attempt {
@@ -46,17 +46,19 @@ impl Attempt {
         message: Bytes,
         limit: usize,
     ) -> Result<Self, Failure> {
-        let head = head(&connection, path, headers)?;
+        let head = Some(head(&connection, path, headers)?);
         let sender = connection.sender();
         connection.begin();
+        let stage = Stage::Ready {
+            sender,
+            head,
+            message,
+        };
         Ok(Self {
             connection,
             limit,
-            stage: Stage::Ready {
-                sender,
-                head: Some(head),
-                message,
-            },
+            stage,
+            reply: None,
         })
     }
 
@@ -69,8 +71,27 @@ impl Attempt {
         !matches!(self.stage, Stage::Ready { .. })
     }
 
-    /// The reply's message, once the server has also said that all went well.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
+    /// The reply of a unary request, once the server has also said that all went well.
+    pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
+        loop {
+            let unexpected = match (ready!(self.poll_message(cx))?, self.reply.take()) {
+                (Some(first), None) => {
+                    self.reply = Some(first);
+                    continue;
+                }
+                (None, Some(reply)) => return Poll::Ready(Ok(reply)),
+                (Some(_), Some(_)) => "two messages where one belongs",
+                (None, None) => "a success without a message",
+            };
+            return Poll::Ready(Err(Failure::protocol(unexpected)));
+        }
+    }
+
+    /// The next message of the answer, or `None` once the server has ended it with success.
+    pub(crate) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Failure>> {
         loop {
             match &mut self.stage {
                 Stage::Ready {
@@ -80,9 +101,7 @@ impl Attempt {
                 } => {
                     ready!(sender.poll_ready(cx)).map_err(not_sent)?;
                     let Some(head) = head.take() else {
-                        return Poll::Ready(Err(Failure::protocol(
-                            "a finished attempt was polled",
-                        )));
+                        return Poll::Ready(Err(Failure::protocol("nothing to a failed attempt")));
                     };
                     let (response, mut body) =
                         sender.send_request(head, false).map_err(not_sent)?;
@@ -94,26 +113,9 @@ impl Attempt {
                     let response =
                         ready!(Pin::new(response).poll(cx)).map_err(Failure::of_stream)?;
                     self.connection.answered();
-                    let messages = Messages::new(response, self.limit)?;
-                    self.stage = Stage::Body {
-                        messages,
-                        message: None,
-                    };
+                    self.stage = Stage::Body(Messages::new(response, self.limit)?);
                 }
-                Stage::Body { messages, message } => {
-                    match (ready!(messages.poll_next(cx))?, message.take()) {
-                        (Some(first), None) => *message = Some(first),
-                        (None, Some(message)) => return Poll::Ready(Ok(message)),
-                        (Some(_), Some(_)) => {
-                            let failure = Failure::protocol("two messages where one belongs");
-                            return Poll::Ready(Err(failure));
-                        }
-                        (None, None) => {
-                            let failure = Failure::protocol("a success without a message");
-                            return Poll::Ready(Err(failure));
-                        }
-                    }
-                }
+                Stage::Body(messages) => return messages.poll_next(cx),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The one request core: every unary call of the client goes through [`Call`].
+//! One unary call, with all its attempts.
 //!
 //! A call is a state machine: choose a connection, try it, judge the failure ([`policy`]), pause or
 //! go elsewhere, until an answer, the deadline or a failure that repeating cannot cure. It is a plain
@@ -8,25 +8,24 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
 use etcdkit_proto::EtcdError;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::{
+    Decode, Request,
+    failure::{explain, finished, undecodable},
+};
 use crate::{
     Error, ErrorKind, Result,
     client::Core,
     policy::{self, Class, Ending},
     transport::{Failure, attempt::Attempt, backoff::Backoff, pick::Tried, pool::Change},
-    wire::Frame,
 };
 
 /// The pause before a request is sent again when there is no other endpoint to try.
@@ -37,30 +36,6 @@ const PAUSE_MOST: Duration = Duration::from_secs(1);
 /// a healthy server under load may need.
 const ATTEMPT_SHARE: u32 = 4;
 const ATTEMPT_LEAST: Duration = Duration::from_millis(500);
-
-/// A remote procedure: its name for people and its path on the wire.
-#[derive(Debug)]
-pub(crate) struct Method {
-    /// The operation's name in errors and traces, such as `put`.
-    pub(crate) name: &'static str,
-    /// The gRPC path, such as `/etcdserverpb.KV/Put`.
-    pub(crate) path: &'static str,
-}
-
-/// One request, ready to be sent any number of times.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) method: &'static Method,
-    pub(crate) frame: Frame,
-    pub(crate) class: Class,
-    /// The caller's limit for the whole call; `None` takes the client's.
-    pub(crate) timeout: Option<Duration>,
-    /// The one endpoint to ask, by its place in the client's list.
-    pub(crate) only: Option<usize>,
-}
-
-/// Turns the bytes of a reply into what the caller gets.
-pub(crate) type Decode<T> = fn(Bytes) -> std::result::Result<T, prost::DecodeError>;
 
 pin_project! {
     /// A call under way.
@@ -75,6 +50,10 @@ pin_project! {
     }
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation on every call"
+)]
 enum Stage<T> {
     /// Not started, or failed before it could start.
     New(Result<Plan<T>>),
@@ -101,6 +80,10 @@ struct Running<T> {
     last: Option<Error>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation on every call"
+)]
 enum Step {
     Choose,
     /// No connection is open; waits for one.
@@ -219,16 +202,12 @@ impl<T> Running<T> {
                 Poll::Ready(()) => self.go(Step::Choose),
                 Poll::Pending => Turn::Until(self.deadline),
             },
-            Step::Try(attempt, give_up) => match attempt.poll(cx) {
+            Step::Try(attempt, give_up) => match attempt.poll_reply(cx) {
                 Poll::Pending => Turn::Until(*give_up),
                 Poll::Ready(Ok(message)) => {
                     self.plan.core.budget.deposit();
                     Turn::Done((self.plan.decode)(message).map_err(|error| {
-                        let what =
-                            Error::new(ErrorKind::Protocol, format!("not etcd's answer: {error}"));
-                        let outcome =
-                            policy::judge(Ending::Unusable, self.plan.request.class).outcome;
-                        self.conclude(what.with_source(error).with_outcome(outcome))
+                        self.conclude(undecodable(error, self.plan.request.class))
                     }))
                 }
                 Poll::Ready(Err(failure)) => self.failed(failure),
@@ -293,51 +272,10 @@ impl<T> Running<T> {
         let connection = Arc::clone(attempt.connection());
         drop(attempt);
         let core = &self.plan.core;
-        let (ending, error) = match failure {
-            Failure::NotSent(cause) => {
-                core.pool.retire(&connection);
-                let what = format!("the connection was closing: {cause}");
-                (
-                    Ending::NotSent,
-                    Error::new(ErrorKind::Connect, what).with_source(cause),
-                )
-            }
-            Failure::Lost(cause) => {
-                let what = format!("the connection was lost: {cause}");
-                (
-                    Ending::Lost,
-                    Error::new(ErrorKind::Disconnected, what).with_source(cause),
-                )
-            }
-            Failure::Status { code, message } => {
-                let error = Error::status(code, message);
-                (
-                    Ending::Answered {
-                        kind: error.kind(),
-                        code,
-                    },
-                    error,
-                )
-            }
-            Failure::Protocol(what) => (
-                Ending::Unusable,
-                Error::new(ErrorKind::Protocol, format!("the server sent {what}")),
-            ),
-            Failure::TooLarge { length, limit } => (
-                Ending::Unusable,
-                Error::new(
-                    ErrorKind::ResponseTooLarge,
-                    format!("the answer has {length} bytes, the client takes {limit}"),
-                ),
-            ),
-        };
-        let verdict = policy::judge(ending, self.plan.request.class);
-        if verdict.avoid {
-            connection.health.refused();
+        let (ending, verdict, error) = explain(failure, self.plan.request.class, &connection);
+        if ending == Ending::NotSent {
+            core.pool.retire(&connection);
         }
-        let error = error
-            .with_outcome(verdict.outcome)
-            .with_endpoint(connection.endpoint.text.clone());
         // What was never sent burdens nobody, so it does not count against the budget.
         if !verdict.retry || (ending != Ending::NotSent && !core.budget.withdraw()) {
             return Turn::Done(Err(self.conclude(error)));
@@ -411,53 +349,5 @@ impl<T> fmt::Debug for Call<T> {
         f.debug_struct("Call")
             .field("operation", &plan.map(|plan| plan.request.method.name))
             .finish_non_exhaustive()
-    }
-}
-
-/// A future was polled after it had given its result, which is a bug of whoever polls.
-fn finished() -> Error {
-    Error::invalid_request("the call has already given its result")
-}
-
-/// Limits retries to a share of the calls that succeed, so that a cluster in trouble is not also
-/// hit by everything twice.
-#[derive(Debug)]
-pub(crate) struct RetryBudget(AtomicU32);
-
-impl RetryBudget {
-    /// Ten successes pay for one retry, and a hundred retries can be saved up.
-    const RETRY: u32 = 10;
-    const MOST: u32 = 100 * Self::RETRY;
-
-    pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(Self::MOST))
-    }
-
-    pub(crate) fn deposit(&self) {
-        if self.0.load(Ordering::Relaxed) < Self::MOST {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn withdraw(&self) -> bool {
-        let take = |saved: u32| saved.checked_sub(Self::RETRY);
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retries_are_paid_for_by_successes() {
-        let budget = RetryBudget::new();
-        assert_eq!((0..1000).filter(|_| budget.withdraw()).count(), 100);
-        (0..9).for_each(|_| budget.deposit());
-        assert!(!budget.withdraw());
-        budget.deposit();
-        assert!(budget.withdraw());
     }
 }

@@ -1,0 +1,78 @@
+//! From what happened on the wire to an error and what follows from it.
+
+use crate::{
+    Error, ErrorKind,
+    policy::{self, Class, Ending, Verdict},
+    transport::{Failure, connection::Connection},
+};
+
+/// Explains an attempt's failure and marks the endpoint where it is at fault.
+pub(super) fn explain(
+    failure: Failure,
+    class: Class,
+    connection: &Connection,
+) -> (Ending, Verdict, Error) {
+    let (ending, error) = match failure {
+        Failure::NotSent(cause) => {
+            let what = format!("the connection was closing: {cause}");
+            (
+                Ending::NotSent,
+                Error::new(ErrorKind::Connect, what).with_source(cause),
+            )
+        }
+        Failure::Lost(cause) => {
+            let what = format!("the connection was lost: {cause}");
+            (
+                Ending::Lost,
+                Error::new(ErrorKind::Disconnected, what).with_source(cause),
+            )
+        }
+        Failure::Status { code, message } => {
+            let error = Error::status(code, message);
+            (
+                Ending::Answered {
+                    kind: error.kind(),
+                    code,
+                },
+                error,
+            )
+        }
+        Failure::Protocol(what) => (
+            Ending::Unusable,
+            Error::new(ErrorKind::Protocol, format!("the server sent {what}")),
+        ),
+        Failure::TooLarge { length, limit } => {
+            let what = format!("the answer has {length} bytes, the client takes {limit}");
+            (
+                Ending::Unusable,
+                Error::new(ErrorKind::ResponseTooLarge, what),
+            )
+        }
+    };
+    let verdict = policy::judge(ending, class);
+    if verdict.avoid {
+        connection.health.refused();
+    }
+    let endpoint = connection.endpoint.text.clone();
+    (
+        ending,
+        verdict,
+        error.with_outcome(verdict.outcome).with_endpoint(endpoint),
+    )
+}
+
+/// An answer that is framed well but is not the message that belongs there.
+pub(super) fn undecodable(error: prost::DecodeError, class: Class) -> Error {
+    let outcome = policy::judge(Ending::Unusable, class).outcome;
+    Error::new(
+        ErrorKind::Protocol,
+        format!("the server sent something else than etcd's answer: {error}"),
+    )
+    .with_source(error)
+    .with_outcome(outcome)
+}
+
+/// A future was polled after it had given its result, which is a bug of whoever polls.
+pub(super) fn finished() -> Error {
+    Error::invalid_request("the call has already given its result")
+}

@@ -1,0 +1,41 @@
+//! The one request core.
+//!
+//! Every unary request of the client is a [`Call`], every streamed answer a [`Replies`]; both choose
+//! connections from the same pool and explain failures the same way.
+
+mod budget;
+mod call;
+mod failure;
+mod replies;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use self::call::Call;
+pub(crate) use self::{budget::RetryBudget, replies::Replies};
+use crate::{policy::Class, wire::Frame};
+
+/// A remote procedure: its name for people and its path on the wire.
+#[derive(Debug)]
+pub(crate) struct Method {
+    /// The operation's name in errors and traces, such as `put`.
+    pub(crate) name: &'static str,
+    /// The gRPC path, such as `/etcdserverpb.KV/Put`.
+    pub(crate) path: &'static str,
+}
+
+/// One request, ready to be sent any number of times.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: &'static Method,
+    pub(crate) frame: Frame,
+    pub(crate) class: Class,
+    /// The caller's limit for the whole call; `None` takes the client's.
+    pub(crate) timeout: Option<Duration>,
+    /// The one endpoint to ask, by its place in the client's list.
+    pub(crate) only: Option<usize>,
+}
+
+/// Turns the bytes of a reply into what the caller gets.
+pub(crate) type Decode<T> = fn(Bytes) -> std::result::Result<T, prost::DecodeError>;

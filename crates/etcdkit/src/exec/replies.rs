@@ -1,0 +1,107 @@
+//! One request with a stream of answers.
+
+use std::{future::poll_fn, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::{Request, failure::explain};
+use crate::{
+    Error, ErrorKind, Result,
+    client::Core,
+    policy::{Class, Ending, Verdict},
+    transport::{attempt::Attempt, pick::Tried},
+};
+
+/// The answers to one request, as the server sends them. Dropping it cancels the request.
+///
+/// A stream that breaks is not taken up again here, because only whoever reads it knows where to
+/// continue; [`Broken::passing`] says whether that makes sense.
+pub(crate) struct Replies {
+    core: Arc<Core>,
+    attempt: Attempt,
+    operation: &'static str,
+    class: Class,
+    /// The longest silence between two answers.
+    silence: Duration,
+}
+
+/// Why a stream of answers ended early.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) error: Error,
+    /// Whether the same request may well succeed elsewhere or a little later.
+    pub(crate) passing: bool,
+}
+
+impl Replies {
+    /// Sends the request on the best connection, waiting for one if need be.
+    pub(crate) async fn open(core: &Arc<Core>, request: Request) -> Result<Self> {
+        let operation = request.method.name;
+        let within = request.timeout.unwrap_or(core.config.request_timeout);
+        let chosen = async {
+            loop {
+                let change = core.pool.change();
+                match core.pool.choose(Tried::default(), request.only) {
+                    Some(connection) => return connection,
+                    None => change.await,
+                }
+            }
+        };
+        let connection = timeout(within, chosen).await.map_err(|_| {
+            core.pool
+                .unreachable(request.only)
+                .with_operation(operation)
+                .with_story(0, within)
+        })?;
+        let headers = core.headers(request.class);
+        let limit = core.config.max_receive_bytes;
+        let path = request.method.path;
+        let attempt = Attempt::new(
+            Arc::clone(&connection),
+            path,
+            headers,
+            request.frame.bytes(),
+            limit,
+        )
+        .map_err(|failure| explain(failure, request.class, &connection).2)?;
+        let core = Arc::clone(core);
+        Ok(Self {
+            core,
+            attempt,
+            operation,
+            class: request.class,
+            silence: within,
+        })
+    }
+
+    /// The next answer, or `None` once the server has ended the stream with success.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        let next = poll_fn(|cx| self.attempt.poll_message(cx));
+        let failure = match timeout(self.silence, next).await {
+            Ok(Ok(message)) => return Ok(message),
+            Ok(Err(failure)) => failure,
+            Err(_) => {
+                let connection = self.attempt.connection();
+                connection.missed();
+                let what = format!("no answer within {:?}", self.silence);
+                let error = Error::new(ErrorKind::Timeout, what)
+                    .with_endpoint(connection.endpoint.text.clone())
+                    .with_operation(self.operation);
+                return Err(Broken {
+                    error,
+                    passing: true,
+                });
+            }
+        };
+        let connection = self.attempt.connection();
+        let (ending, Verdict { retry, .. }, error) = explain(failure, self.class, connection);
+        if ending == Ending::NotSent {
+            self.core.pool.retire(connection);
+        }
+        Err(Broken {
+            error: error.with_operation(self.operation),
+            passing: retry,
+        })
+    }
+}
