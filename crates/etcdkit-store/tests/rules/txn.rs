@@ -382,6 +382,12 @@ fn a_put_ignoring_what_an_open_delete_took_is_refused() {
     let txn = |from, key| then(vec![op(delete(from, "\0")), ignore(key)]);
     assert_eq!(store.txn(txn("a", "b")), Err(KeyNotFound));
     assert_eq!(store.txn(txn("b", "b")), Err(KeyNotFound));
+    let two = then(vec![
+        op(delete("a", "\0")),
+        op(delete("c", "\0")),
+        ignore("b"),
+    ]);
+    assert_eq!(store.txn(two), Err(KeyNotFound));
     assert_eq!(store.revision(), 8);
     assert!(
         store
