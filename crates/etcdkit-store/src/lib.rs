@@ -54,9 +54,8 @@
 //! * etcd's rule against changing a key twice does not notice a delete with the open end `\0`, so a
 //!   transaction may delete a key and put it again. When it compacts exactly there, etcd (3.5.30,
 //!   3.6.14 and 3.7.1; not 3.4.23) loses the put and crashes on the next read of the key; the store
-//!   keeps the put. And if such a put says `ignore_value` or `ignore_lease`, all four crash at once,
-//!   and again at every restart, since the request is in their log; the store answers
-//!   `KeyNotFound` and applies nothing.
+//!   keeps the put. And if such a put says `ignore_value` or `ignore_lease`, all four crash at once;
+//!   the store answers `KeyNotFound` and applies nothing.
 
 pub mod check;
 mod compact;

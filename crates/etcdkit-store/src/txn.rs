@@ -8,6 +8,7 @@ use etcdkit_proto::etcdserverpb::{
     TxnRequest, TxnResponse,
 };
 
+use crate::check::MAX_TXN_DEPTH;
 use crate::compare;
 use crate::span::Span;
 use crate::store::{Store, header};
@@ -26,7 +27,7 @@ impl Store {
     /// single requests. A negative revision counts as compacted here, but for −1 before the first
     /// compaction.
     pub fn stage_txn(&mut self, request: TxnRequest) -> Result<TxnResponse, EtcdError> {
-        let taken = decide(self, request)?;
+        let taken = decide(self, request, MAX_TXN_DEPTH)?;
         Checker {
             store: self,
             emptied_from: None,
@@ -52,7 +53,8 @@ enum TakenOp {
     Txn(Taken),
 }
 
-fn decide(store: &Store, request: TxnRequest) -> Result<Taken, EtcdError> {
+fn decide(store: &Store, request: TxnRequest, max_depth: usize) -> Result<Taken, EtcdError> {
+    let depth_left = max_depth.checked_sub(1).ok_or(EtcdError::TooManyOps)?;
     let succeeded = request
         .compare
         .iter()
@@ -64,17 +66,17 @@ fn decide(store: &Store, request: TxnRequest) -> Result<Taken, EtcdError> {
     };
     let ops = ops
         .into_iter()
-        .map(|op| decide_op(store, op))
+        .map(|op| decide_op(store, op, depth_left))
         .collect::<Result<_, _>>()?;
     Ok(Taken { succeeded, ops })
 }
 
-fn decide_op(store: &Store, op: RequestOp) -> Result<TakenOp, EtcdError> {
+fn decide_op(store: &Store, op: RequestOp, max_depth: usize) -> Result<TakenOp, EtcdError> {
     match op.request {
         Some(Request::RequestRange(range)) => Ok(TakenOp::Range(range)),
         Some(Request::RequestPut(put)) => Ok(TakenOp::Put(put)),
         Some(Request::RequestDeleteRange(delete)) => Ok(TakenOp::DeleteRange(delete)),
-        Some(Request::RequestTxn(txn)) => decide(store, txn).map(TakenOp::Txn),
+        Some(Request::RequestTxn(txn)) => decide(store, txn, max_depth).map(TakenOp::Txn),
         None => Err(EtcdError::KeyNotFound),
     }
 }

@@ -411,6 +411,8 @@ fn the_deepest_transaction_that_passes_the_check_runs() {
     let deepest = (1..check::MAX_TXN_DEPTH).fold(innermost, |inner, _| then(vec![op(inner)]));
     assert_eq!(check::txn(&deepest, usize::MAX), Ok(()));
     let mut store = Store::new();
+    let too_deep = then(vec![op(deepest.clone())]);
+    assert_eq!(store.txn(too_deep), Err(TooManyOps));
     assert_eq!(store.txn(deepest).unwrap().header.unwrap().revision, 2);
     assert_eq!(store.range(&get("a")).unwrap().kvs[0].value, "deep");
 }
