@@ -2,4 +2,5 @@
 //!
 //! Not published. Everything here may assume a Unix machine and a test's tolerance for panics.
 
+pub mod differential;
 pub mod etcd;
