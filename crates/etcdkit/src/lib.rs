@@ -20,7 +20,7 @@ pub use error::{Code, Error, ErrorKind, Outcome, Result};
 pub use exec::Call;
 pub use op::{
     Compact, CompactResponse, Delete, DeleteResponse, Get, Op, OpResponse, Put, PutResponse, Range,
-    RangeResponse, Txn, TxnResponse,
+    RangeResponse, Scan, Txn, TxnResponse,
 };
 pub use transport::endpoint::IntoEndpoints;
 #[cfg(feature = "tls")]

@@ -5,6 +5,7 @@ mod delete;
 mod get;
 mod put;
 mod range;
+mod scan;
 mod txn;
 mod txn_op;
 
@@ -13,6 +14,7 @@ pub use delete::{Delete, DeleteResponse};
 pub use get::Get;
 pub use put::{Put, PutResponse};
 pub use range::{Range, RangeResponse};
+pub use scan::Scan;
 pub use txn::{OpResponse, Txn, TxnResponse};
 pub use txn_op::Op;
 

@@ -110,6 +110,18 @@ impl<'a> KeyRange<'a> {
         }
     }
 
+    /// The range with these two keys on the wire.
+    pub(crate) fn from_wire(key: Bytes, range_end: Bytes) -> KeyRange<'static> {
+        KeyRange {
+            start: key.into(),
+            end: match &range_end[..] {
+                [] => End::Single,
+                UNBOUNDED => End::Unbounded,
+                _ => End::Before(range_end.into()),
+            },
+        }
+    }
+
     /// The first key, or the only one.
     pub fn start(&self) -> &[u8] {
         self.start.as_slice()
