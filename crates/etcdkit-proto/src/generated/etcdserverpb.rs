@@ -4426,7 +4426,7 @@ pub struct AuthRoleGetResponse {
     /// Where the answer comes from.
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<ResponseHeader>,
-    /// The role's permissions. The role `root` has one for everything.
+    /// The role's permissions. For the role `root` etcd 3.6 tells one for everything, older servers none.
     #[prost(message, repeated, tag = "2")]
     pub perm: ::prost::alloc::vec::Vec<super::authpb::Permission>,
 }
