@@ -1,0 +1,135 @@
+//! From a command line to an exit code.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use clap::{
+    FromArgMatches,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use crate::{
+    args::{self, ServeArgs},
+    cmd,
+    error::{Exit, Failure, Result},
+};
+
+/// Runs a command line, the program's name included.
+pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
+    let mut debug = false;
+    match parse_and_run(words, &mut debug) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            let stderr = io::stderr();
+            failure.report(&mut stderr.lock(), stderr.is_terminal(), debug);
+            ExitCode::from(failure.exit() as u8)
+        }
+    }
+}
+
+fn parse_and_run(words: Vec<OsString>, debug: &mut bool) -> Result {
+    if let Some(words) = args::serve_words(&words) {
+        let command = args::serve_command();
+        let parsed = command.clone().try_get_matches_from(words);
+        return match parsed.and_then(|matches| ServeArgs::from_arg_matches(&matches)) {
+            Ok(args) => cmd::serve(&args),
+            Err(error) => explain(&error, &command),
+        };
+    }
+    let command = args::command();
+    let matches = match command.clone().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) => return explain(&error, &command),
+    };
+    if let Some(refusal) = args::refusal_of_missing(&matches) {
+        return Err(refusal);
+    }
+    let cli = match args::read(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error, &command),
+    };
+    *debug = cli.global.debug;
+    check_variables(&command)?;
+    cmd::run(cli)
+}
+
+/// Prints help, or turns what clap found into a failure with etcdctl's exit code.
+fn explain(error: &clap::Error, command: &clap::Command) -> Result {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let text = error.render();
+            let mut out = io::stdout();
+            if out.is_terminal() {
+                write!(out, "{}", text.ansi())?;
+            } else {
+                write!(out, "{text}")?;
+            }
+            Ok(out.flush()?)
+        }
+        _ => {
+            let text = error.render().to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            let failure = Failure::new(Exit::Error, text);
+            Err(match variable_of(error, command) {
+                Some(variable) => failure.because_of_variable(&variable),
+                None => failure,
+            })
+        }
+    }
+}
+
+/// The variable that a refused value comes from, if it comes from one.
+fn variable_of(error: &clap::Error, command: &clap::Command) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let (flag, value) = (
+        text(ContextKind::InvalidArg)?,
+        text(ContextKind::InvalidValue)?,
+    );
+    // A flag shows as in the error only once its command is built.
+    let mut command = command.clone();
+    command.build();
+    let arg = command
+        .get_arguments()
+        .find(|arg| arg.to_string() == flag)?;
+    let variable = arg.get_env()?;
+    (env::var_os(variable)? == value).then(|| variable.to_string_lossy().into_owned())
+}
+
+/// Warns of variables that etcdctl would not know either, and refuses the one that changes the
+/// meaning of every command.
+fn check_variables(command: &clap::Command) -> Result {
+    const OTHERS: [&str; 4] = [
+        "ETCDCTL_API",
+        "ETCDCTL_CLUSTER",
+        "ETCDCTL_WATCH_KEY",
+        "ETCDCTL_WATCH_RANGE_END",
+    ];
+    for (name, value) in env::vars_os() {
+        let known = |name: &str| {
+            let mut args = command.get_arguments();
+            OTHERS.contains(&name)
+                || args.any(|arg| arg.get_env().is_some_and(|variable| variable == name))
+        };
+        match name.to_str() {
+            Some("ETCDCTL_API") if value == "2" => {
+                return Err(Failure::unsupported(
+                    "ETCDCTL_API=2: the v2 commands are not in this version of etcdkit",
+                )
+                .hint("unset ETCDCTL_API to use the v3 commands"));
+            }
+            Some(name) if name.starts_with("ETCDCTL_") && !value.is_empty() && !known(name) => {
+                eprintln!("Warning: unrecognized environment variable {name}");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The command line: types only, one file per group of commands.
+
+mod embedded;
+mod etcd_flags;
+mod global;
+mod kv;
+mod later;
+mod maintenance;
+
+use std::ffi::OsString;
+
+use clap::{
+    ArgAction, ArgMatches, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand,
+    parser::ValueSource,
+};
+
+use crate::{error::Failure, golang::parse_bool};
+
+pub(crate) use embedded::{ServeArgs, TourArgs};
+pub(crate) use global::{Format, GlobalArgs};
+pub(crate) use kv::{CompactionArgs, DelArgs, GetArgs, PutArgs, TxnArgs};
+pub(crate) use maintenance::{
+    EndpointArgs, EndpointCommand, HashKvArgs, MemberArgs, MemberCommand, MemberListArgs, NoArgs,
+};
+
+/// Everything etcd from a terminal: etcdctl's commands, an embedded server, and a tour.
+#[derive(Debug, Parser)]
+#[command(
+    name = "etcdkit",
+    version,
+    infer_subcommands = true,
+    args_override_self = true,
+    disable_help_subcommand = true,
+    after_help = "Run `etcdkit tour` first: it needs nothing installed. `etcdkit options` lists the options of every command."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows what etcd can do, step by step, on an embedded server
+    Tour(TourArgs),
+    /// Runs the embedded server: one etcd node, in memory
+    Serve(MisplacedServe),
+    /// Gets the key or a range of keys
+    Get(GetArgs),
+    /// Puts the given key into the store
+    Put(PutArgs),
+    /// Removes the specified key or range of keys [key, range_end)
+    Del(DelArgs),
+    /// Processes all the requests in one transaction, read from standard input
+    // etcdctl knows no other command that begins with t; here `tour` does.
+    #[command(aliases = ["t"])]
+    Txn(TxnArgs),
+    /// Compacts the event history in etcd
+    Compaction(CompactionArgs),
+    /// Endpoint related commands
+    Endpoint(EndpointArgs),
+    /// Membership related commands
+    Member(MemberArgs),
+    /// Prints the version of etcdkit and of the etcd API it speaks
+    Version(NoArgs),
+    /// Lists the options that every command takes
+    Options(NoArgs),
+    /// Help about any command
+    Help(HelpArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct HelpArgs {
+    /// The command to explain
+    pub(crate) command: Vec<String>,
+}
+
+/// `serve` with a client's flags in front of it, which it does not take.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct MisplacedServe {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<OsString>,
+}
+
+/// The whole command line, as clap reads it.
+pub(crate) fn command() -> clap::Command {
+    later::add(like_etcdctl(Cli::command()))
+}
+
+/// Gives flags etcdctl's grammar, which derives cannot say once for all.
+pub(crate) fn like_etcdctl(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            // An empty variable is one that is not set.
+            let unset = arg.get_env().and_then(std::env::var_os);
+            let arg = match unset {
+                Some(value) if value.is_empty() => arg.env(None::<&str>),
+                _ => arg,
+            };
+            // A switch may be given a value, but only after an equals sign: `--prefix=false`.
+            match arg.get_action() {
+                ArgAction::SetTrue => arg
+                    .action(ArgAction::Set)
+                    .value_parser(parse_bool)
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_value("false")
+                    .default_missing_value("true")
+                    .hide_default_value(true)
+                    .value_name("BOOL"),
+                _ => arg,
+            }
+            .hide_env_values(true)
+        })
+        .mut_subcommands(like_etcdctl)
+}
+
+/// `etcdkit serve`, as clap reads it.
+pub(crate) fn serve_command() -> clap::Command {
+    like_etcdctl(ServeArgs::command())
+}
+
+/// The words of a `serve` command line, if it is one, with the program's name.
+pub(crate) fn serve_words(words: &[OsString]) -> Option<Vec<OsString>> {
+    let (_, rest) = words.split_first()?;
+    let (name, rest) = rest.split_first()?;
+    // Unique abbreviations only, as for all commands.
+    if !["se", "ser", "serv", "serve"]
+        .iter()
+        .any(|known| name == known)
+    {
+        return None;
+    }
+    // Go programs take long flags after one dash, too, and etcd's are often written so.
+    let lengthen = |word: &OsString| match word.to_str() {
+        Some(text) if text.len() > 2 && text.starts_with('-') && !text.starts_with("--") => {
+            format!("-{text}").into()
+        }
+        _ => word.clone(),
+    };
+    let rest = rest.iter().map(lengthen);
+    Some(
+        std::iter::once(OsString::from("etcdkit serve"))
+            .chain(rest)
+            .collect(),
+    )
+}
+
+/// Reads what clap matched.
+pub(crate) fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {
+    let mut cli = Cli::from_arg_matches(matches)?;
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        let source = matches.value_source("endpoints");
+        cli.global.endpoints_given |= source == Some(ValueSource::CommandLine);
+        level = matches.subcommand().map(|(_, matches)| matches);
+    }
+    Ok(cli)
+}
+
+/// Why a command that etcdctl has, and this version lacks, is not run.
+pub(crate) fn refusal_of_missing(matches: &ArgMatches) -> Option<Failure> {
+    later::refusal(matches)
+}
+
+/// The options of every command, as `etcdkit options` prints them.
+pub(crate) fn options() -> clap::Command {
+    like_etcdctl(GlobalArgs::augment_args(clap::Command::new("etcdkit")))
+        .disable_help_flag(true)
+        .help_template("The following options can be passed to any command:\n\n{options}\n")
+}

@@ -1,0 +1,140 @@
+//! `serve`: the embedded server as a program.
+
+use std::{
+    io::{self, Write},
+    net::IpAddr,
+};
+
+use etcdkit_server::{Server, StartError};
+use tokio::runtime::Builder;
+
+use super::{no_arguments, runtime};
+use crate::{
+    args::ServeArgs,
+    error::{Exit, Failure, Result},
+    log,
+};
+
+pub(crate) fn run(args: &ServeArgs) -> Result {
+    no_arguments(&args.args, "serve")?;
+    if let Some((flag, reason)) = args.other.refused.first() {
+        return Err(Failure::unsupported(format!("--{flag}: {reason}")));
+    }
+    log::to_stderr(log::level(&args.log_level)?);
+    runtime(&mut Builder::new_multi_thread())?.block_on(serve(args))
+}
+
+async fn serve(args: &ServeArgs) -> Result {
+    let mut builder = Server::builder()
+        .name(&args.name)
+        .advertise_client_urls(&args.advertise_client_urls)
+        .advertise_peer_urls(&args.initial_advertise_peer_urls)
+        .max_txn_ops(args.max_txn_ops)
+        .max_request_bytes(args.max_request_bytes);
+    for url in &args.listen_client_urls {
+        builder = builder.listen(url.trim());
+    }
+    let interrupted = interrupted()?;
+    let server = builder.start().await.map_err(refused)?;
+    introduce(args, &server);
+    // Standard output carries the endpoints and nothing else, for scripts that let port 0 choose.
+    let mut out = io::stdout();
+    for endpoint in server.endpoints() {
+        writeln!(out, "{endpoint}")?;
+    }
+    out.flush()?;
+
+    interrupted.await;
+    eprintln!("Shutting down; the data is gone.");
+    server
+        .shutdown()
+        .await
+        .map_err(|error| Failure::new(Exit::Error, error.to_string()))
+}
+
+/// What a newcomer must know before relying on this.
+fn introduce(args: &ServeArgs, server: &Server) {
+    eprintln!(
+        "This is one etcd node in memory: when it ends its data is gone, and nothing takes over.\n\
+         For data that lasts, run a cluster of etcd (https://etcd.io/docs); clients change only their endpoints.\n\
+         Try: etcdkit --endpoints {} put greeting hello",
+        server.endpoint()
+    );
+    if !args.other.ignored.is_empty() {
+        eprintln!("Without effect here: --{}", args.other.ignored.join(", --"));
+    }
+    let public = server
+        .endpoints()
+        .iter()
+        .find(|endpoint| is_public(endpoint));
+    if let Some(endpoint) = public {
+        eprintln!(
+            "Warning: whoever reaches {endpoint} may read and write; there is no TLS and no authentication."
+        );
+    }
+}
+
+/// Whether other machines can reach an endpoint.
+fn is_public(endpoint: &str) -> bool {
+    let Some(authority) = endpoint.strip_prefix("http://") else {
+        return false;
+    };
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(address) => !address.is_loopback(),
+        Err(_) => host != "localhost",
+    }
+}
+
+fn refused(error: StartError) -> Failure {
+    let text = error.to_string();
+    match error {
+        StartError::Config { .. } => Failure::bad_args(text),
+        StartError::Listen { .. } => Failure::new(Exit::Error, text)
+            .hint("choose another port with --listen-client-urls, or 0 for any free one"),
+        _ => Failure::new(Exit::Error, text),
+    }
+}
+
+/// Ends when the user or the system asks the program to end.
+#[cfg(unix)]
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a way to be told, the process is ended from outside.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_other_machines_are_warned_of() {
+        assert!(!is_public("http://127.0.0.1:2379"));
+        assert!(!is_public("http://[::1]:2379"));
+        assert!(!is_public("http://localhost:2379"));
+        assert!(!is_public("unix:///run/etcd.sock"));
+        assert!(is_public("http://0.0.0.0:2379"));
+        assert!(is_public("http://[::]:2379"));
+        assert!(is_public("http://db.example:2379"));
+    }
+}

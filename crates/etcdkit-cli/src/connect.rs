@@ -1,0 +1,172 @@
+//! From flags to a client.
+
+use std::{fs::File, path::Path, time::Duration};
+
+use etcdkit::{Client, ClientBuilder, Tls};
+use etcdkit_server::Server;
+
+use crate::{
+    args::GlobalArgs,
+    error::{Exit, Failure, Result},
+};
+
+/// The endpoint that stands for a server inside this process.
+const EMBEDDED: &str = "embedded:";
+
+/// The shortest interval between pings that is used. etcd refuses less than five seconds, and
+/// etcdctl's own transport lifts its default of two seconds to this.
+const LEAST_KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// A client, and the server it talks to if that runs inside this process.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    server: Option<Server>,
+}
+
+impl Session {
+    /// Makes a client of the endpoints that the flags name. Nothing is sent yet.
+    pub(crate) async fn open(global: &GlobalArgs) -> Result<Self> {
+        Self::open_to(global, &global.endpoints).await
+    }
+
+    /// Makes a client of some endpoints, with everything else as the flags say.
+    pub(crate) async fn open_to(global: &GlobalArgs, endpoints: &[String]) -> Result<Self> {
+        let mut builder = builder(global)?;
+        let mut server = None;
+        if is_embedded(endpoints)? {
+            let running = Server::builder().without_listener().start().await;
+            let running = running.map_err(|error| {
+                Failure::new(Exit::BadConnection, format!("embedded server: {error}"))
+            })?;
+            builder = builder.connector(running.connector());
+            server = Some(running);
+        } else {
+            builder = builder.endpoints(endpoints);
+        }
+        let client = builder.connect_lazy()?;
+        Ok(Self { client, server })
+    }
+
+    /// The first endpoint, as the client names it.
+    pub(crate) fn endpoint(&self) -> String {
+        self.client
+            .endpoints()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Ends the embedded server, if there is one.
+    pub(crate) async fn close(self) {
+        let Self { client, server } = self;
+        drop(client);
+        if let Some(server) = server {
+            // A server in memory has nothing to lose.
+            let _ = server.shutdown().await;
+        }
+    }
+}
+
+/// Whether the endpoints are the embedded server.
+fn is_embedded(endpoints: &[String]) -> Result<bool> {
+    for endpoint in endpoints {
+        match endpoint.trim().strip_prefix(EMBEDDED) {
+            None => {}
+            Some("") if endpoints.len() == 1 => return Ok(true),
+            Some("") => {
+                return Err(Failure::bad_args(
+                    "embedded: is an endpoint of its own; give no others beside it",
+                ));
+            }
+            Some(_) => {
+                return Err(Failure::unsupported(format!(
+                    "{endpoint}: an embedded server that keeps its data in a directory is not in this version of etcdkit"
+                ))
+                .hint("use embedded: for one in memory, or run a real etcd"));
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Everything but the endpoints.
+pub(crate) fn builder(global: &GlobalArgs) -> Result<ClientBuilder> {
+    global.refuse_unsupported()?;
+    if global.command_timeout.is_zero() || global.dial_timeout.is_zero() {
+        return Err(Failure::new(
+            Exit::Error,
+            "a timeout of 0s leaves no time for the request: set --command-timeout and --dial-timeout to more",
+        ));
+    }
+    let mut builder = Client::builder()
+        .connect_timeout(global.dial_timeout)
+        .request_timeout(global.command_timeout)
+        .keep_alive(
+            global.keepalive_time.max(LEAST_KEEPALIVE),
+            global.keepalive_timeout,
+        );
+    if global.max_request_bytes > 0 {
+        builder = builder.max_send_bytes(global.max_request_bytes);
+    }
+    if global.max_recv_bytes > 0 {
+        builder = builder.max_receive_bytes(global.max_recv_bytes);
+    }
+    if let Some(tls) = tls(global)? {
+        builder = builder.tls(tls);
+    }
+    Ok(builder)
+}
+
+/// TLS settings, if any flag asks for TLS.
+fn tls(global: &GlobalArgs) -> Result<Option<Tls>> {
+    let files = [
+        ("--cacert", &global.cacert),
+        ("--cert", &global.cert),
+        ("--key", &global.key),
+    ];
+    for (flag, file) in files {
+        if let Some(file) = file {
+            check_file(flag, file)?;
+        }
+    }
+    let mut tls = Tls::new();
+    if let Some(file) = &global.cacert {
+        tls = tls.ca_file(file);
+    }
+    match (&global.cert, &global.key) {
+        (Some(cert), Some(key)) => tls = tls.identity_files(cert, key),
+        (None, None) => {}
+        _ => {
+            return Err(Failure::bad_args(
+                "--cert and --key are given together or not at all",
+            ));
+        }
+    }
+    if files.iter().all(|(_, file)| file.is_none()) {
+        return Ok((global.insecure_transport == Some(false)).then_some(tls));
+    }
+    // The client builds TLS only where an endpoint needs it; a wrong file is wrong in any case, and
+    // etcdctl's exit code for it is not the one for endpoints.
+    Client::builder()
+        .endpoint("https://localhost")
+        .tls(tls.clone())
+        .connect_lazy()
+        .map_err(|error| Failure::from(error).with_exit(Exit::BadArgs))?;
+    Ok(Some(tls))
+}
+
+fn check_file(flag: &str, file: &Path) -> Result {
+    if file.as_os_str().is_empty() {
+        return Err(Failure::bad_args(format!(
+            "empty string is passed to {flag} option"
+        )));
+    }
+    match File::open(file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::bad_args(format!(
+            "{flag}: open {}: {error}",
+            file.display()
+        ))),
+    }
+}

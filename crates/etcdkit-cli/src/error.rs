@@ -1,0 +1,193 @@
+//! Failures: what is printed, and the exit code that scripts see.
+
+use std::{error::Error as StdError, fmt, io};
+
+use etcdkit::{ErrorKind, Outcome};
+
+/// etcdctl's exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// The request failed, or a flag could not be read.
+    Error = 1,
+    /// The endpoints cannot be used at all. A server that does not answer is [`Exit::Error`].
+    BadConnection = 2,
+    /// The transaction read from standard input is wrong.
+    InvalidInput = 3,
+    /// The flag is known, its value is not supported.
+    BadFeature = 4,
+    /// The user interrupted the command.
+    Interrupted = 5,
+    /// Reading or writing failed.
+    Io = 6,
+    /// The arguments do not fit the command or each other.
+    BadArgs = 128,
+}
+
+/// Why a command ends without success.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What every command returns.
+pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            hint: None,
+            cause: None,
+        }
+    }
+
+    pub(crate) fn bad_args(message: impl Into<String>) -> Self {
+        Self::new(Exit::BadArgs, message)
+    }
+
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(Exit::BadFeature, message)
+    }
+
+    pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
+        Self::new(Exit::InvalidInput, message)
+    }
+
+    /// Adds what the user can do about it. Shown on terminals only.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says that the value which was refused is a variable's, not a flag's.
+    pub(crate) fn because_of_variable(mut self, variable: &str) -> Self {
+        self.message = format!("in the environment variable {variable}: {}", self.message);
+        self
+    }
+
+    /// Adds what the failure means for the user, after its own text.
+    pub(crate) fn with_context(mut self, context: &str) -> Self {
+        self.message = format!("{}; {context}", self.message);
+        self
+    }
+
+    pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Whether the reader of our output went away, which is no failure: `etcdkit get … | head`.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        let mut cause = self
+            .cause
+            .as_deref()
+            .map(|cause| cause as &(dyn StdError + 'static));
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return self.exit == Exit::Io && error.kind() == io::ErrorKind::BrokenPipe;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// Writes the failure in etcdctl's form, with advice where a person reads it.
+    pub(crate) fn report(&self, out: &mut dyn io::Write, terminal: bool, debug: bool) {
+        // Nothing is left to tell the user if standard error itself is gone.
+        let _ = writeln!(out, "Error: {}", self.message);
+        if debug {
+            let mut cause = self.cause.as_deref().map(|cause| cause as &dyn StdError);
+            while let Some(error) = cause {
+                let _ = writeln!(out, "  caused by: {error}");
+                cause = error.source();
+            }
+        }
+        if let Some(hint) = self.hint.as_ref().filter(|_| terminal) {
+            let _ = writeln!(out, "Hint: {hint}");
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self {
+            exit: Exit::Io,
+            message: error.to_string(),
+            hint: None,
+            cause: Some(Box::new(error)),
+        }
+    }
+}
+
+impl From<etcdkit::Error> for Failure {
+    fn from(error: etcdkit::Error) -> Self {
+        Self {
+            exit: match error.kind() {
+                ErrorKind::InvalidConfig => Exit::BadConnection,
+                _ => Exit::Error,
+            },
+            message: story(&error),
+            hint: hint(&error),
+            cause: Some(Box::new(error)),
+        }
+    }
+}
+
+/// The server's own text exactly as etcdctl prints it, since scripts look for it; otherwise the
+/// whole story: where, how often, how long, and whether it may have been applied.
+pub(crate) fn story(error: &etcdkit::Error) -> String {
+    if error.message().starts_with("etcdserver: ") {
+        error.message().to_owned()
+    } else {
+        error.to_string()
+    }
+}
+
+fn hint(error: &etcdkit::Error) -> Option<String> {
+    let unsure = (error.outcome() == Outcome::Unknown)
+        .then_some("the request may have been applied: read before writing again");
+    let hints: Vec<_> = error.hint().into_iter().chain(unsure).collect();
+    (!hints.is_empty()).then(|| hints.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reported(failure: &Failure, terminal: bool) -> String {
+        let mut out = Vec::new();
+        failure.report(&mut out, terminal, false);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn hints_are_for_people() {
+        let failure = Failure::bad_args("no key").hint("give one");
+        assert_eq!(reported(&failure, false), "Error: no key\n");
+        assert_eq!(reported(&failure, true), "Error: no key\nHint: give one\n");
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_no_failure() {
+        let pipe = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(pipe.is_closed_pipe());
+        let disk = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(!disk.is_closed_pipe());
+        assert_eq!(disk.exit(), Exit::Io);
+    }
+}

@@ -1,0 +1,16 @@
+//! Values as Go programs read and write them.
+//!
+//! etcdctl is a Go program: its flags accept what Go's `strconv` and `time` accept, and its output
+//! is formatted by `fmt` and `encoding/json`. Scripts depend on both, so both are followed here.
+
+mod duration;
+mod json;
+mod number;
+mod quote;
+mod size;
+
+pub(crate) use duration::{format_duration, parse_duration};
+pub(crate) use json::to_json;
+pub(crate) use number::{parse_bool, parse_hex_i64, parse_i64, parse_i64_decimal, parse_usize};
+pub(crate) use quote::{quote, unquote};
+pub(crate) use size::format_size;
