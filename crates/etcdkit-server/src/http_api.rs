@@ -2,9 +2,11 @@
 //!
 //! Bodies, codes and headers are those of etcd 3.6, whose handlers are Go's `net/http`.
 
-use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
+    CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use serde_json::json;
 
 use crate::body::Body;
 use crate::node::Node;
@@ -14,35 +16,42 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Answers a request that is not gRPC.
 pub(crate) fn answer<B>(node: &Node, request: &Request<B>) -> Response<Body> {
-    match request.uri().path() {
-        "/health" => only_get(request, health),
-        "/version" => only_get(request, || version(node)),
+    let mut response = match (request.method(), request.uri().path()) {
+        (&Method::OPTIONS, _) => Response::new(Body::empty()),
+        (&Method::GET, "/health") => health(),
+        (&Method::GET, "/version") => version(node),
+        (_, "/health" | "/version") => only_get(),
         _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+    };
+    allow_every_origin(&mut response);
+    if request.method() == Method::HEAD {
+        *response.body_mut() = Body::empty();
     }
+    response
 }
 
 /// A member without alarms, alone in its cluster, is healthy whenever it answers.
 fn health() -> Response<Body> {
     // etcd names no type here, and Go then finds plain text.
-    content(TEXT, r#"{"health":"true","reason":""}"#.to_owned())
+    content(TEXT, r#"{"health":"true","reason":""}"#)
 }
 
 fn version(node: &Node) -> Response<Body> {
     let version = node.identity.version;
-    let mut versions = json!({
-        "etcdserver": version.to_string(),
-        "etcdcluster": version.of_cluster().to_string(),
-    });
-    if version.reports_storage() {
-        versions["storage"] = version.of_cluster().to_string().into();
-    }
-    content(JSON, versions.to_string())
+    let cluster = version.of_cluster();
+    content(
+        JSON,
+        if version.reports_storage() {
+            format!(
+                r#"{{"etcdserver":"{version}","etcdcluster":"{cluster}","storage":"{cluster}"}}"#
+            )
+        } else {
+            format!(r#"{{"etcdserver":"{version}","etcdcluster":"{cluster}"}}"#)
+        },
+    )
 }
 
-fn only_get<B>(request: &Request<B>, answer: impl FnOnce() -> Response<Body>) -> Response<Body> {
-    if request.method() == Method::GET {
-        return answer();
-    }
+fn only_get() -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
     response
         .headers_mut()
@@ -50,14 +59,36 @@ fn only_get<B>(request: &Request<B>, answer: impl FnOnce() -> Response<Body>) ->
     response
 }
 
-fn content(content_type: HeaderValue, body: String) -> Response<Body> {
+/// What etcd's `--cors` does unless set otherwise.
+fn allow_every_origin(response: &mut Response<Body>) {
+    for (name, value) in [
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (
+            ACCESS_CONTROL_ALLOW_METHODS,
+            "POST, GET, OPTIONS, PUT, DELETE",
+        ),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "accept, content-type, authorization",
+        ),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+}
+
+fn content(content_type: HeaderValue, body: impl Into<String>) -> Response<Body> {
+    let body = body.into();
+    let length = HeaderValue::from(body.len());
     let mut response = Response::new(Body::content(body));
+    response.headers_mut().insert(CONTENT_LENGTH, length);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
 fn text(status: StatusCode, body: &str) -> Response<Body> {
-    let mut response = content(TEXT, body.to_owned());
+    let mut response = content(TEXT, body);
     *response.status_mut() = status;
     response
         .headers_mut()

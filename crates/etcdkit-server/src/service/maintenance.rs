@@ -55,7 +55,8 @@ pub(crate) async fn alarm(node: &Node, request: AlarmRequest) -> Result<AlarmRes
             "the embedded server raises no alarms, and none can be set",
         ));
     }
-    let revision = node.applier.read(|store| Ok(store.revision()))?;
+    // etcd logs even the question, which its raft index shows.
+    let revision = node.applier.apply(|store| Ok(store.revision())).await?;
     Ok(AlarmResponse {
         header: Some(node.header(revision)),
         alarms: Vec::new(),

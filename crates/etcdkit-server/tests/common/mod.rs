@@ -1,5 +1,6 @@
 //! Clients for the tests: tonic's stubs, so that the server is judged by a gRPC it does not share.
 
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code)] // each test binary uses its part
 
 use std::task::{Context, Poll};
@@ -33,6 +34,16 @@ pub(crate) async fn channel(server: &Server, way: Way) -> Channel {
             .await
             .unwrap(),
     }
+}
+
+pub(crate) async fn connect(endpoint: String) -> KvClient<Channel> {
+    KvClient::new(
+        Endpoint::from_shared(endpoint)
+            .unwrap()
+            .connect()
+            .await
+            .unwrap(),
+    )
 }
 
 pub(crate) async fn kv(server: &Server, way: Way) -> KvClient<Channel> {
