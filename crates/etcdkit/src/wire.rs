@@ -3,11 +3,22 @@
 //! The hot requests are encoded by hand ([`Encode`]), straight from what the caller lent; all
 //! others go through the generated messages.
 
-use bytes::Bytes;
+use std::cell::RefCell;
+
+use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 
 /// gRPC's prefix: one byte says "not compressed", four the length of the message.
 pub(crate) const PREFIX: usize = 5;
+
+/// Frames are cut from blocks of this size, one block after the other on each thread, so that a
+/// request costs no allocation of its own. Larger ones get their own buffer.
+const BLOCK: usize = 64 << 10;
+const CUT_UP_TO: usize = 4 << 10;
+
+thread_local! {
+    static ARENA: RefCell<BytesMut> = RefCell::default();
+}
 
 /// An encoded request; cloning it shares the bytes.
 #[derive(Clone, Debug)]
@@ -16,18 +27,37 @@ pub(crate) struct Frame(Bytes);
 impl Frame {
     /// Encodes a generated message.
     pub(crate) fn of(message: &impl Message) -> Self {
-        let mut bytes = begin(message.encoded_len());
-        message.encode_raw(&mut bytes);
-        Self(bytes.into())
+        Self::write(message.encoded_len(), |bytes| message.encode_raw(bytes))
     }
 
-    /// Encodes a message by hand, into one exact allocation.
+    /// Encodes a message by hand.
     pub(crate) fn build(message: &impl Encode) -> Self {
         let mut length = Length(0);
         message.encode(&mut length);
-        let mut bytes = begin(length.0);
-        message.encode(&mut bytes);
-        Self(bytes.into())
+        Self::write(length.0, |bytes| message.encode(bytes))
+    }
+
+    fn write(length: usize, encode: impl FnOnce(&mut BytesMut)) -> Self {
+        let write = |mut bytes: BytesMut| {
+            bytes.put_u8(0);
+            // Longer messages are refused before they are sent, so the cast never truncates one.
+            bytes.put_u32(length as u32);
+            encode(&mut bytes);
+            bytes
+        };
+        if length > CUT_UP_TO {
+            return Self(write(BytesMut::with_capacity(PREFIX + length)).freeze());
+        }
+        ARENA.with_borrow_mut(|arena| {
+            if arena.capacity() < PREFIX + length {
+                // Takes the old block again once none of its frames is in use any more.
+                arena.reserve(BLOCK);
+            }
+            let mut bytes = write(std::mem::take(arena));
+            let frame = bytes.split().freeze();
+            *arena = bytes;
+            Self(frame)
+        })
     }
 
     /// The message's length without the prefix.
@@ -38,14 +68,6 @@ impl Frame {
     pub(crate) fn bytes(&self) -> Bytes {
         self.0.clone()
     }
-}
-
-fn begin(length: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(PREFIX + length);
-    bytes.push(0);
-    // Longer messages are refused before they are sent, so the cast never truncates one.
-    bytes.extend_from_slice(&(length as u32).to_be_bytes());
-    bytes
 }
 
 /// A message that writes its own fields, in the order of their numbers. It is asked twice, first
@@ -108,9 +130,9 @@ impl Sink for Length {
     }
 }
 
-impl Sink for Vec<u8> {
+impl Sink for BytesMut {
     fn byte(&mut self, byte: u8) {
-        self.push(byte);
+        self.put_u8(byte);
     }
 
     fn slice(&mut self, bytes: &[u8]) {

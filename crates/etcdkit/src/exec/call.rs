@@ -122,13 +122,13 @@ impl<T> Future for Call<T> {
         let mut this = self.project();
         loop {
             match this.stage {
-                Stage::New(plan) => {
-                    match std::mem::replace(plan, Err(finished())).and_then(Running::start) {
+                Stage::New(_) => {
+                    let Stage::New(plan) = std::mem::replace(this.stage, Stage::Done) else {
+                        continue;
+                    };
+                    match plan.and_then(Running::start) {
                         Ok(running) => *this.stage = Stage::Running(running),
-                        Err(error) => {
-                            *this.stage = Stage::Done;
-                            return Poll::Ready(Err(error));
-                        }
+                        Err(error) => return Poll::Ready(Err(error)),
                     }
                 }
                 Stage::Running(running) => {
@@ -311,7 +311,7 @@ impl<T> Running<T> {
                 let mut error =
                     Error::new(ErrorKind::Timeout, format!("no answer within {waited:?}"))
                         .with_outcome(outcome)
-                        .with_endpoint(connection.endpoint.text.clone());
+                        .with_endpoint(Arc::clone(&connection.endpoint.text));
                 if let Some(cause) = self.last.take() {
                     error = error.with_source(cause);
                 }

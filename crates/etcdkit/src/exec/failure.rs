@@ -1,5 +1,7 @@
 //! From what happened on the wire to an error and what follows from it.
 
+use std::sync::Arc;
+
 use crate::{
     Error, ErrorKind,
     policy::{self, Class, Ending, Verdict},
@@ -53,7 +55,7 @@ pub(super) fn explain(
     if verdict.avoid {
         connection.health.refused();
     }
-    let endpoint = connection.endpoint.text.clone();
+    let endpoint = Arc::clone(&connection.endpoint.text);
     (
         ending,
         verdict,

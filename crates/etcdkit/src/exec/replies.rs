@@ -86,7 +86,7 @@ impl Replies {
                 connection.missed();
                 let what = format!("no answer within {:?}", self.silence);
                 let error = Error::new(ErrorKind::Timeout, what)
-                    .with_endpoint(connection.endpoint.text.clone())
+                    .with_endpoint(Arc::clone(&connection.endpoint.text))
                     .with_operation(self.operation);
                 return Err(Broken {
                     error,

@@ -3,7 +3,6 @@
 use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
-use etcdkit_proto::etcdserverpb as pb;
 use prost::Message;
 
 use super::range::RangeMessage;
@@ -96,11 +95,18 @@ impl IntoFuture for Get<'_> {
 
     fn into_future(self) -> Call<Option<KeyValue>> {
         self.message
-            .call(self.client, &METHOD, self.timeout, decode_first)
+            .call(self.client, &METHOD, self.timeout, decode)
     }
 }
 
-fn decode_first(reply: Bytes) -> Result<Option<KeyValue>, prost::DecodeError> {
-    let kvs = pb::RangeResponse::decode(reply)?.kvs;
-    Ok(kvs.into_iter().next().map(KeyValue::from))
+/// A `RangeResponse` of which only the pairs are of interest, of which there is one at most: the
+/// generated message would allocate room for several.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Reply {
+    #[prost(message, optional, tag = "2")]
+    kv: Option<etcdkit_proto::mvccpb::KeyValue>,
+}
+
+fn decode(reply: Bytes) -> Result<Option<KeyValue>, prost::DecodeError> {
+    Ok(Reply::decode(reply)?.kv.map(KeyValue::from))
 }
