@@ -13,7 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use self::call::Call;
-pub(crate) use self::{budget::RetryBudget, replies::Replies};
+pub(crate) use self::{
+    budget::RetryBudget,
+    replies::{Broken, Replies},
+};
 use crate::{policy::Class, wire::Frame};
 
 /// A remote procedure: its name for people and its path on the wire.

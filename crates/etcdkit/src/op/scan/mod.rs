@@ -1,5 +1,6 @@
 //! Scan: read a range of any size, pair by pair.
 
+mod chunks;
 mod pages;
 mod plan;
 mod window;

@@ -1,4 +1,7 @@
 //! A range read page by page, one page ahead.
+//!
+//! The first page pins the revision. If much is left then, the rest is asked for as one stream; it
+//! breaks off at servers that have none, and where it does so a page comes next again.
 
 use std::{
     future::Future,
@@ -9,9 +12,13 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::plan::Plan;
+use super::{
+    chunks::{Chunk, Chunks},
+    plan::Plan,
+};
 use crate::{
-    Client, Error, ErrorKind, KeyRange, KeyValue, RangeResponse, Result, exec::Method,
+    Client, Error, ErrorKind, KeyRange, KeyValue, RangeResponse, Result,
+    exec::{Broken, Method},
     op::range::RangeMessage,
 };
 
@@ -29,6 +36,8 @@ pub(super) struct Pages {
     pub(super) plan: Plan,
     /// The page to come.
     fetch: Option<Fetch>,
+    /// Whether servers are still believed to have streams.
+    streams: bool,
 }
 
 impl Pages {
@@ -39,6 +48,7 @@ impl Pages {
             query: RangeMessage::new(keys),
             timeout: None,
             fetch: None,
+            streams: true,
         }
     }
 
@@ -49,41 +59,72 @@ impl Pages {
     ) -> Poll<Option<Result<Vec<KeyValue>>>> {
         loop {
             let Some(fetch) = &mut self.fetch else {
-                match self.fetch_next() {
+                match self.fetch_page() {
                     Some(fetch) => self.fetch = Some(fetch),
                     None => return Poll::Ready(None),
                 }
                 continue;
             };
-            let answer = ready!(fetch.poll(cx));
-            self.fetch = None;
-            match answer.and_then(|page| self.take(page)) {
-                Ok(kvs) => {
-                    self.fetch = self.fetch_next();
-                    return Poll::Ready(Some(Ok(kvs)));
+            match fetch {
+                Fetch::Page(page) => {
+                    let answer = ready!(page.poll(cx));
+                    self.fetch = None;
+                    match answer.and_then(|page| self.take(page)) {
+                        Ok(kvs) => {
+                            self.fetch = self.fetch_stream().or_else(|| self.fetch_page());
+                            return Poll::Ready(Some(Ok(kvs)));
+                        }
+                        Err(error)
+                            if error.kind() == ErrorKind::ResponseTooLarge
+                                && self.plan.shrink() => {}
+                        Err(error) => return self.fail(error),
+                    }
                 }
-                Err(error) if error.kind() == ErrorKind::ResponseTooLarge && self.plan.shrink() => {
-                }
-                Err(error) => {
-                    self.plan.finish();
-                    return Poll::Ready(Some(Err(error)));
-                }
+                Fetch::Stream(chunks) => match ready!(chunks.poll(cx)) {
+                    Chunk::Pairs(kvs) => {
+                        if let Err(what) = self.plan.advance_by(&kvs) {
+                            return self.fail(senseless(what));
+                        }
+                        return Poll::Ready(Some(Ok(kvs)));
+                    }
+                    Chunk::End => {
+                        self.fetch = None;
+                        // Should pairs be missing, pages will bring them.
+                        self.streams = false;
+                        if self.plan.is_complete() {
+                            self.plan.finish();
+                        }
+                    }
+                    Chunk::Broken(Broken { error, passing }) => {
+                        self.fetch = None;
+                        match error.kind() {
+                            ErrorKind::Unimplemented | ErrorKind::ResponseTooLarge => {
+                                self.streams = false;
+                            }
+                            _ if passing => {}
+                            _ => return self.fail(error),
+                        }
+                    }
+                },
             }
         }
     }
 
+    fn fail(&mut self, error: Error) -> Poll<Option<Result<Vec<KeyValue>>>> {
+        self.fetch = None;
+        self.plan.finish();
+        Poll::Ready(Some(Err(error)))
+    }
+
     fn take(&mut self, page: RangeResponse) -> Result<Vec<KeyValue>> {
-        if let Err(what) = self.plan.advance(&page) {
-            let error = Error::new(ErrorKind::Protocol, format!("the server sent {what}"));
-            return Err(error.with_operation(METHOD.name));
-        }
+        self.plan.advance(&page).map_err(senseless)?;
         if self.query.revision == 0 {
             self.query.revision = page.header.revision;
         }
         Ok(page.kvs)
     }
 
-    fn fetch_next(&mut self) -> Option<Fetch> {
+    fn fetch_page(&mut self) -> Option<Fetch> {
         let (keys, limit) = self.plan.next()?;
         if self.query.check().is_ok() {
             (self.query.keys, self.query.limit) = (keys, limit);
@@ -92,15 +133,36 @@ impl Pages {
         let call = self.query.call(&self.client, &METHOD, self.timeout, decode);
         // A task of its own reads the page to its end while the consumer is busy, so that a slow
         // one neither stalls the connection nor lets the deadline pass.
-        Some(Fetch(tokio::spawn(call)))
+        Some(Fetch::Page(Page(tokio::spawn(call))))
     }
+
+    /// The rest as one stream, if it is long enough to make up for being refused.
+    fn fetch_stream(&mut self) -> Option<Fetch> {
+        if !self.streams {
+            return None;
+        }
+        self.query.keys = self.plan.rest()?;
+        self.query.limit = 0;
+        let chunks = Chunks::open(&self.client.core, &self.query, self.timeout);
+        Some(Fetch::Stream(chunks))
+    }
+}
+
+fn senseless(what: &str) -> Error {
+    Error::new(ErrorKind::Protocol, format!("the server sent {what}")).with_operation(METHOD.name)
+}
+
+#[derive(Debug)]
+enum Fetch {
+    Page(Page),
+    Stream(Chunks),
 }
 
 /// A page under way, cancelled when dropped.
 #[derive(Debug)]
-struct Fetch(JoinHandle<Result<RangeResponse>>);
+struct Page(JoinHandle<Result<RangeResponse>>);
 
-impl Fetch {
+impl Page {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RangeResponse>> {
         Pin::new(&mut self.0).poll(cx).map(|joined| {
             joined.unwrap_or_else(|error| {
@@ -111,7 +173,7 @@ impl Fetch {
     }
 }
 
-impl Drop for Fetch {
+impl Drop for Page {
     fn drop(&mut self) {
         self.0.abort();
     }

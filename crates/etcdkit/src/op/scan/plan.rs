@@ -75,6 +75,28 @@ impl Plan {
         (!self.done).then_some((keys, self.limit as i64))
     }
 
+    /// All that is left, if that is more than a page.
+    pub(super) fn rest(&self) -> Option<KeyRange<'static>> {
+        let long = self.left.is_some_and(|left| left > self.limit);
+        (long && !self.done).then(|| KeyRange::from_wire(self.start.clone(), self.end.clone()))
+    }
+
+    /// Whether as many pairs have come as the first page announced.
+    pub(super) fn is_complete(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// Takes pairs into account that came without a page. Fails if they make no sense.
+    pub(super) fn advance_by(&mut self, kvs: &[KeyValue]) -> Result<(), &'static str> {
+        let Some(last) = kvs.last() else {
+            return Ok(());
+        };
+        self.start = self.above(last)?;
+        self.left = self.left.map(|left| left.saturating_sub(kvs.len() as u64));
+        self.window = None;
+        Ok(())
+    }
+
     /// Nothing more is wanted.
     pub(super) fn finish(&mut self) {
         self.done = true;
@@ -135,16 +157,21 @@ impl Plan {
             return Ok(window.end.clone());
         }
         match page.kvs.last() {
-            Some(last) if last.key < self.start => Err("a page out of order"),
-            Some(last) => {
-                let mut next = BytesMut::with_capacity(last.key.len() + 1);
-                next.put_slice(&last.key);
-                next.put_u8(0);
-                Ok(next.freeze())
-            }
+            Some(last) => self.above(last),
             None if page.more => Err("an empty page that is not the last one"),
             None => Ok(self.start.clone()),
         }
+    }
+
+    /// The first key above the last one read.
+    fn above(&self, last: &KeyValue) -> Result<Bytes, &'static str> {
+        if last.key < self.start {
+            return Err("keys out of order");
+        }
+        let mut next = BytesMut::with_capacity(last.key.len() + 1);
+        next.put_slice(&last.key);
+        next.put_u8(0);
+        Ok(next.freeze())
     }
 
     /// Sizes the next page by the pairs so far, or by the last page's if they are larger.
