@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::authority::RepairAuthority;
 use crate::node::Node;
 use crate::route::route;
 
@@ -126,7 +127,8 @@ where
         async move { Ok::<_, Infallible>(route(&node, request).await) }
     });
     let builder = http_builder();
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut connection =
+        pin!(builder.serve_connection(TokioIo::new(RepairAuthority::new(io)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = told_to_stop(&mut stopping) => {

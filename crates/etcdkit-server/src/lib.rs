@@ -28,6 +28,7 @@
 //! etcd it does not end the connections of clients that ping more often than every five seconds.
 
 mod applier;
+mod authority;
 mod body;
 mod builder;
 mod connection;
