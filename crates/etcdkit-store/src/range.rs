@@ -12,6 +12,24 @@ use crate::store::header;
 ///
 /// `count` is that of all keys of the span, whatever limit and filters leave of them.
 pub(crate) fn answer(index: &Index, request: &RangeRequest, current: i64) -> RangeResponse {
+    read(index, request, current, |rest| rest.count())
+}
+
+/// The same, but `count` is that of the keys looked at, which ends just above the limit.
+pub(crate) fn answer_uncounted(
+    index: &Index,
+    request: &RangeRequest,
+    current: i64,
+) -> RangeResponse {
+    read(index, request, current, |_| 0)
+}
+
+fn read(
+    index: &Index,
+    request: &RangeRequest,
+    current: i64,
+    count_rest: impl FnOnce(&mut dyn Iterator<Item = &KeyValue>) -> usize,
+) -> RangeResponse {
     let at = if request.revision > 0 {
         request.revision
     } else {
@@ -33,7 +51,7 @@ pub(crate) fn answer(index: &Index, request: &RangeRequest, current: i64) -> Ran
     } else {
         live.by_ref().take(limit.saturating_add(1)).collect()
     };
-    let count = (found.len() + live.count()) as i64;
+    let count = (found.len() + count_rest(&mut live)) as i64;
 
     found.retain(|kv| passes(request, kv));
     sort(&mut found, request);

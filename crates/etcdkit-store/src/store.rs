@@ -76,13 +76,33 @@ impl Store {
     /// `FutureRevision` and `Compacted` if the revision asked for does not exist yet or any more. 0
     /// and negative revisions mean the current one.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, EtcdError> {
-        if request.revision > self.published {
+        self.check_readable(request.revision)?;
+        Ok(range::answer(&self.index, request, self.published))
+    }
+
+    /// Reads keys up to the limit without counting the rest, for whoever reads a long range part by
+    /// part: `count` then says nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`range`](Self::range).
+    pub fn range_uncounted(&self, request: &RangeRequest) -> Result<RangeResponse, EtcdError> {
+        self.check_readable(request.revision)?;
+        Ok(range::answer_uncounted(
+            &self.index,
+            request,
+            self.published,
+        ))
+    }
+
+    fn check_readable(&self, revision: i64) -> Result<(), EtcdError> {
+        if revision > self.published {
             return Err(EtcdError::FutureRevision);
         }
-        if request.revision > 0 && request.revision < self.compacted {
+        if revision > 0 && revision < self.compacted {
             return Err(EtcdError::Compacted);
         }
-        Ok(range::answer(&self.index, request, self.published))
+        Ok(())
     }
 
     /// Sets a key and publishes the change.

@@ -52,7 +52,10 @@ impl RangeStream {
 
     fn part(&mut self, mut request: RangeRequest) -> Result<RangeResponse, Status> {
         request.limit = self.part_keys.min(self.left);
-        let mut response = self.node.applier.read(|store| store.range(&request))?;
+        let mut response = self.node.applier.read(|store| match self.first {
+            None => store.range(&request),
+            Some(_) => store.range_uncounted(&request),
+        })?;
         self.left -= response.kvs.len() as i64;
 
         let revision = response.header.as_ref().map_or(0, |header| header.revision);
