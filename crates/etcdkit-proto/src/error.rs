@@ -53,12 +53,12 @@ macro_rules! for_each_etcd_error {
             PermissionNotGranted FailedPrecondition "etcdserver: permission is not granted to the role" "The role does not have the permission to revoke.";
             AuthNotEnabled FailedPrecondition "etcdserver: authentication is not enabled" "Authentication is off.";
             NotLeader FailedPrecondition "etcdserver: not leader" "The request must go to the leader.";
-            NotCapable FailedPrecondition "etcdserver: not capable" "The cluster's version does not offer this request yet.";
-            NotSupportedForLearner FailedPrecondition "etcdserver: rpc not supported for learner" "A learner serves serializable reads and status only.";
+            NotCapable FailedPrecondition "etcdserver: not capable" "The cluster's version does not offer this request yet. Sent with code Unavailable up to 3.5.";
+            NotSupportedForLearner FailedPrecondition "etcdserver: rpc not supported for learner" "A learner serves serializable reads and status only. Sent with code Unavailable up to 3.5.";
             BadLeaderTransferee FailedPrecondition "etcdserver: bad leader transferee" "The chosen member cannot become leader.";
-            ClusterVersionUnavailable FailedPrecondition "etcdserver: cluster version not found during downgrade" "The cluster version is not decided yet (3.5).";
+            ClusterVersionUnavailable FailedPrecondition "etcdserver: cluster version not found during downgrade" "The cluster version is not decided yet (3.5, there with code Unavailable).";
             DowngradeInProcess FailedPrecondition "etcdserver: cluster has a downgrade job in progress" "A downgrade is under way already (3.5).";
-            NoInflightDowngrade FailedPrecondition "etcdserver: no inflight downgrade job" "There is no downgrade to cancel (3.5).";
+            NoInflightDowngrade FailedPrecondition "etcdserver: no inflight downgrade job" "There is no downgrade to cancel (3.5; 3.6 cancels without complaint).";
             PermissionDenied PermissionDenied "etcdserver: permission denied" "The user may not do this.";
             InvalidAuthToken Unauthenticated "etcdserver: invalid auth token" "The token is unknown or has expired.";
             NoLeader Unavailable "etcdserver: no leader" "The member knows no leader.";
@@ -74,6 +74,8 @@ macro_rules! for_each_etcd_error {
             WatchCanceled Cancelled "etcdserver: watch canceled" "The server ended the watch.";
             RequestCanceled Cancelled "etcdserver: request canceled" "The server saw the request cancelled.";
             ServerDeadlineExceeded DeadlineExceeded "etcdserver: context deadline exceeded" "The server saw the deadline pass.";
+            NoPasswordUser Unknown "auth: authentication failed, password was given for no password user" "A login with a password as a user who can only have a certificate.";
+            UnknownMethod Unknown "etcdserver: unknown method" "A downgrade request with an unknown action.";
             NotPrimaryLessor Unknown "not a primary lessor" "The member is not sure to be the leader that keeps leases.";
             ProposalDropped Unknown "raft proposal dropped" "The proposal never entered the log; nothing was applied.";
             WatcherNotExist Unknown "mvcc: watcher does not exist" "No watcher has this id.";
@@ -81,6 +83,8 @@ macro_rules! for_each_etcd_error {
             WatchDuplicateId Unknown "mvcc: duplicate watch ID provided on the WatchStream" "The chosen watch id is taken on this stream.";
             ElectionNoLeader Unknown "election: no leader" "The election service: nobody leads.";
             ElectionNotLeader Unknown "election: not leader" "The election service: the key given does not lead.";
+            ElectionLeaderMissing Unknown "\"leader\" field must be provided" "The election service: a request of the leader without its key.";
+            LockSessionExpired Unknown "mutex: session is expired" "The lock service: the lease ended before the lock was acquired.";
         }
     };
 }
@@ -113,6 +117,28 @@ macro_rules! define {
 
 for_each_etcd_error!(define);
 
+/// Texts that servers send in place of the error's own.
+const OTHER_TEXTS: &[(&str, EtcdError)] = &[
+    // Up to 3.5 servers pass on, with code Unknown, what their auth package says when they refuse
+    // maintenance requests.
+    ("auth: user name is empty", EtcdError::UserEmpty),
+    ("auth: invalid auth token", EtcdError::InvalidAuthToken),
+    ("auth: permission denied", EtcdError::PermissionDenied),
+    (
+        "auth: revision in header is old",
+        EtcdError::AuthOldRevision,
+    ),
+    // Sent with code Unknown by a member that stops while a proposal is on its way.
+    ("raft: stopped", EtcdError::Stopped),
+    // Go's own errors when the server finds the call cancelled or late; all versions up to 3.7 pass
+    // them on.
+    ("context canceled", EtcdError::RequestCanceled),
+    (
+        "context deadline exceeded",
+        EtcdError::ServerDeadlineExceeded,
+    ),
+];
+
 impl EtcdError {
     /// The code a real server puts on the wire, which differs from [`code`](Self::code) where etcd
     /// returns the client-side form of the error and gRPC then knows no code for it.
@@ -123,9 +149,16 @@ impl EtcdError {
         }
     }
 
-    /// The error that has exactly this text.
+    /// The error that has exactly this text, or one of the other texts that some servers send for
+    /// it.
     pub fn from_text(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|error| error.text() == text)
+        let row = Self::ALL.iter().find(|error| error.text() == text);
+        row.copied().or_else(|| {
+            let mut others = OTHER_TEXTS.iter();
+            others
+                .find(|(other, _)| *other == text)
+                .map(|(_, error)| *error)
+        })
     }
 }
 
@@ -210,6 +243,10 @@ mod tests {
     fn every_text_leads_back_to_its_error() {
         for error in EtcdError::ALL {
             assert_eq!(EtcdError::from_text(error.text()), Some(*error));
+        }
+        for (text, error) in OTHER_TEXTS {
+            assert_eq!(EtcdError::from_text(text), Some(*error));
+            assert_ne!(error.text(), *text);
         }
         assert_eq!(EtcdError::from_text("etcdserver: no such text"), None);
     }

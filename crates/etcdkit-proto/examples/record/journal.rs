@@ -1,6 +1,6 @@
 //! What was recorded so far.
 
-use crate::transcript::{Direction, Message};
+use crate::transcript::{Direction, Message, Refusal};
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
@@ -13,7 +13,7 @@ pub(crate) struct Journal(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     lines: Vec<String>,
-    seen: HashSet<Message>,
+    seen: HashSet<String>,
     responses: usize,
 }
 
@@ -35,12 +35,18 @@ impl Journal {
             if message.direction == Direction::Response {
                 inner.responses += 1;
             }
-            if !inner.seen.contains(&message) {
-                let line = message.to_line();
-                assert_eq!(Message::from_line(&line).as_ref(), Some(&message));
-                inner.lines.push(line);
-                inner.seen.insert(message);
-            }
+            let line = message.to_line();
+            assert_eq!(Message::from_line(&line), Some(message));
+            inner.keep(line);
+        });
+    }
+
+    /// Keeps a refusal, unless the same one is kept already.
+    pub(crate) fn refusal(&self, refusal: Refusal) {
+        self.with(|inner| {
+            let line = refusal.to_line();
+            assert_eq!(Refusal::from_line(&line), Some(refusal));
+            inner.keep(line);
         });
     }
 
@@ -65,5 +71,13 @@ impl Journal {
 
     fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Inner {
+    fn keep(&mut self, line: String) {
+        if self.seen.insert(line.clone()) {
+            self.lines.push(line);
+        }
     }
 }

@@ -3,10 +3,10 @@
 use crate::{
     Failure,
     journal::Journal,
-    transcript::{Direction, Message},
+    transcript::{Direction, Message, Refusal},
 };
 use bytes::{Buf, Bytes};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, combinators::MapFrame};
 use hyper::{
     body::{Frame, Incoming},
@@ -15,6 +15,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
+use tonic::{Code, Status};
 
 /// Which messages a proxy writes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ async fn serve(
             let body = tap(body, Direction::Request, &method, &journal, keep);
             let response = sender.send_request(Request::from_parts(head, body)).await?;
             let (head, body) = response.into_parts();
+            // A call refused at once has its status in the headers and no body.
+            note_refusal(&head.headers, &method, &journal);
             let body = tap(body, Direction::Response, &method, &journal, keep);
             Ok::<_, hyper::Error>(Response::from_parts(head, body))
         }
@@ -87,6 +90,9 @@ fn tap(
     let (method, journal) = (method.to_string(), journal.clone());
     let ignored = keep == Keep::Responses && direction == Direction::Request;
     body.map_frame(Box::new(move |frame| {
+        if let Some(trailers) = frame.trailers_ref() {
+            note_refusal(trailers, &method, &journal);
+        }
         if let Some(data) = frame.data_ref().filter(|_| !ignored) {
             messages.buffer.extend_from_slice(data);
             while let Some(bytes) = messages.next() {
@@ -99,6 +105,19 @@ fn tap(
         }
         frame
     }))
+}
+
+/// Writes down a status other than success.
+fn note_refusal(headers: &HeaderMap, method: &str, journal: &Journal) {
+    if let Some(status) =
+        Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
+    {
+        journal.refusal(Refusal {
+            method: method.to_string(),
+            code: i32::from(status.code()).unsigned_abs(),
+            text: status.message().to_string(),
+        });
+    }
 }
 
 /// Cuts a body into messages: each has a byte that says "compressed" and its length in 4 bytes in

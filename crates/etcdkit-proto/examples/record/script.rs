@@ -1,6 +1,7 @@
 //! The commands and calls that bring out each message and field at least once.
 
 mod calls;
+mod refusals;
 
 use crate::{
     Failure,
@@ -46,6 +47,7 @@ pub(crate) async fn run(binaries: &Binaries) -> Result<Journal, Failure> {
     }
     calls::direct(&stage).await?;
     stage.maintenance().await?;
+    refusals::without_auth(&stage).await?;
     stage.auth().await?;
     stage.cluster(&first).await?;
     if binaries.minor >= (3, 6) {
@@ -185,8 +187,8 @@ impl Stage<'_> {
     }
 
     async fn auth(&self) -> Result<(), Failure> {
+        refusals::without_root(self).await?;
         for command in [
-            "user add root:secret",
             "user add ann:secret",
             "user add ben --no-password",
             "role add root",
@@ -208,7 +210,9 @@ impl Stage<'_> {
         if self.binaries.minor >= (3, 5) {
             self.ctl("auth status").await?;
         }
+        refusals::before_auth_is_enabled(self).await?;
         self.ctl("auth enable").await?;
+        refusals::with_auth(self).await?;
         let as_root = "--user root:secret";
         for command in [
             "get a",
@@ -245,12 +249,14 @@ impl Stage<'_> {
             .nth(1)
             .ok_or("no member id from etcdctl")?
             .to_string();
+        refusals::before_learner_starts(self, &id).await?;
         let others = [format!("first={}", first.peer_url)];
         let second = Process::member(self.binaries, "second", Some(peer_url), &others).await?;
-        calls::status_of_learner(self, &second).await?;
+        calls::to_learner(self, &second).await?;
         self.ctl_until_done(&format!("member promote {id}")).await?;
         self.ctl("member list").await?;
         self.ctl(&format!("move-leader {id}")).await?;
+        refusals::as_follower(self).await?;
         self.ctl("endpoint status").await?;
         self.ctl_until_done(&format!("member remove {id}")).await?;
         drop(second);
@@ -263,6 +269,7 @@ impl Stage<'_> {
         self.ctl(&format!("downgrade validate {target}")).await?;
         self.ctl(&format!("downgrade enable {target}")).await?;
         self.ctl("endpoint status").await?;
+        refusals::during_downgrade(self, &target).await?;
         self.ctl("downgrade cancel").await?;
         Ok(())
     }

@@ -2582,7 +2582,8 @@ pub mod cluster_client {
                 .insert(GrpcMethod::new("etcdserverpb.Cluster", "MemberRemove"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes a member's peer URLs.
+        /// Changes a member's peer URLs. On etcd 3.5 a learner changed like this is listed as a voter from
+        /// then on and cannot be promoted any more; since 3.6 it stays a learner.
         pub async fn member_update(
             &mut self,
             request: impl tonic::IntoRequest<super::MemberUpdateRequest>,
@@ -2689,7 +2690,8 @@ pub mod cluster_server {
             tonic::Response<super::MemberRemoveResponse>,
             tonic::Status,
         >;
-        /// Changes a member's peer URLs.
+        /// Changes a member's peer URLs. On etcd 3.5 a learner changed like this is listed as a voter from
+        /// then on and cannot be promoted any more; since 3.6 it stays a learner.
         async fn member_update(
             &self,
             request: tonic::Request<super::MemberUpdateRequest>,

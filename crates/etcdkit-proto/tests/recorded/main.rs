@@ -1,8 +1,9 @@
 //! Messages of real servers and of etcd's own clients decode with our types and encode to the very
-//! same bytes, and between them they use all but a few named fields.
+//! same bytes, and between them they use all but a few named fields; refusals are rows of our table.
 //!
 //! The transcripts beside this file come from the example `record`, one for each server version.
 
+mod refusals;
 mod transcript;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
-use transcript::{Direction, Message};
+use transcript::{Direction, Message, Refusal};
 
 /// What no transcript has, and why.
 const NOT_RECORDED: &[(&str, &str)] = &[
@@ -204,12 +205,31 @@ fn lines_of_a_transcript_read_back_as_written() {
     ] {
         assert_eq!(Message::from_line(line), None, "{line}");
     }
+    let refusal = Refusal {
+        method: "a.B/C".into(),
+        code: 3,
+        text: "some text".into(),
+    };
+    let line = refusal.to_line();
+    assert_eq!(Refusal::from_line(&line), Some(refusal), "{line}");
+    assert_eq!(Refusal::from_line("! a.B/C x some text"), None);
 }
 
 /// All recorded messages and where they stand.
 fn recordings() -> Vec<(String, Message)> {
+    let messages = lines().filter(|(_, line)| !line.starts_with('!'));
+    messages
+        .map(|(place, line)| {
+            let message = Message::from_line(&line).expect(&place);
+            (place, message)
+        })
+        .collect()
+}
+
+/// All lines of the transcripts but the comments, and where they stand.
+fn lines() -> impl Iterator<Item = (String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded");
-    let mut recorded = Vec::new();
+    let mut lines = Vec::new();
     for file in std::fs::read_dir(folder).expect("the transcripts") {
         let path = file.expect("a folder entry").path();
         if path.extension().is_none_or(|extension| extension != "txt") {
@@ -219,13 +239,10 @@ fn recordings() -> Vec<(String, Message)> {
         let text = std::fs::read_to_string(&path).expect("a transcript");
         for (index, line) in text.lines().enumerate() {
             let place = format!("{version}.txt:{}", index + 1);
-            if !line.starts_with('#') {
-                let message = Message::from_line(line);
-                recorded.push((place.clone(), message.expect(&place)));
-            }
+            lines.push((place, line.to_string()));
         }
     }
-    recorded
+    lines.into_iter().filter(|(_, line)| !line.starts_with('#'))
 }
 
 fn descriptors() -> DescriptorPool {

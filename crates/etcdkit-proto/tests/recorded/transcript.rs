@@ -1,8 +1,8 @@
 //! The text form of recorded messages, written by the example `record` and read by the tests.
 //!
 //! One line a message: `>` (to the server) or `<` (from it), the method, and the bytes in hex, where
-//! `(78*1500)` stands for 1500 bytes 0x78. Lines that start with `#` say what caused the messages
-//! below them.
+//! `(78*1500)` stands for 1500 bytes 0x78. `!` is a refusal: the method, the number of the status and
+//! its text. Lines that start with `#` say what caused the lines below them.
 
 use std::fmt::Write as _;
 
@@ -57,6 +57,34 @@ impl Message {
             bytes,
         };
         words.next().is_none().then_some(message)
+    }
+}
+
+/// A call that the server refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Refusal {
+    /// As in [`Message`].
+    pub(crate) method: String,
+    /// Number of the gRPC status, never 0.
+    pub(crate) code: u32,
+    /// The text of the status.
+    pub(crate) text: String,
+}
+
+impl Refusal {
+    /// The line for this refusal, without a line end.
+    pub(crate) fn to_line(&self) -> String {
+        format!("! {} {} {}", self.method, self.code, self.text)
+    }
+
+    /// Reads a line; `None` if it is not one.
+    pub(crate) fn from_line(line: &str) -> Option<Self> {
+        let mut words = line.strip_prefix("! ")?.splitn(3, ' ');
+        Some(Self {
+            method: words.next()?.to_string(),
+            code: words.next()?.parse().ok()?,
+            text: words.next()?.to_string(),
+        })
     }
 }
 

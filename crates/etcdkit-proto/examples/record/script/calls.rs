@@ -27,9 +27,10 @@ use etcdkit_proto::{
     },
     v3lockpb::{LockRequest, UnlockRequest, lock_client::LockClient},
 };
+use std::panic::Location;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::Channel};
+use tonic::{Status, Streaming, transport::Channel};
 
 /// Calls through etcd's gRPC proxy: what is recorded are its requests, made with etcd's types.
 pub(super) async fn through_grpc_proxy(stage: &Stage<'_>, go: &Channel) -> Result<(), Failure> {
@@ -290,14 +291,24 @@ async fn watches(stage: &Stage<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A learner answers few requests, but this one.
-pub(super) async fn status_of_learner(stage: &Stage<'_>, learner: &Process) -> Result<(), Failure> {
-    stage.journal.step("direct: Status of a learner");
+/// A learner answers few requests: its status is one.
+pub(super) async fn to_learner(stage: &Stage<'_>, learner: &Process) -> Result<(), Failure> {
+    stage.journal.step("direct: Status and Put at a learner");
     let journal = stage.journal.clone();
     let answers = proxy::start(learner.address.clone(), journal, Keep::Responses).await?;
-    let mut maintenance = MaintenanceClient::new(connect(&answers).await?);
+    let channel = connect(&answers).await?;
+    let mut maintenance = MaintenanceClient::new(channel.clone());
     maintenance.status(StatusRequest {}).await?;
-    Ok(())
+    refused(KvClient::new(channel).put(put("k", "v")).await)
+}
+
+/// Takes a refusal, which the proxy has written down, and complains of anything else.
+#[track_caller]
+pub(super) fn refused<T>(answer: Result<T, Status>) -> Result<(), Failure> {
+    match answer {
+        Ok(_) => Err(format!("{} is not refused", Location::caller()).into()),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Opens a stream with a first watch on it.
@@ -330,13 +341,13 @@ fn union(request: RequestUnion) -> WatchRequest {
     }
 }
 
-fn operation(request: Request) -> RequestOp {
+pub(super) fn operation(request: Request) -> RequestOp {
     RequestOp {
         request: Some(request),
     }
 }
 
-fn put(key: &'static str, value: impl Into<Bytes>) -> PutRequest {
+pub(super) fn put(key: &'static str, value: impl Into<Bytes>) -> PutRequest {
     PutRequest {
         key: key.into(),
         value: value.into(),
@@ -344,7 +355,7 @@ fn put(key: &'static str, value: impl Into<Bytes>) -> PutRequest {
     }
 }
 
-fn range(key: &'static str, end: &'static str) -> RangeRequest {
+pub(super) fn range(key: &'static str, end: &'static str) -> RangeRequest {
     RangeRequest {
         key: key.into(),
         range_end: end.into(),
