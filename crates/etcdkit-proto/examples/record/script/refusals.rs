@@ -313,13 +313,7 @@ pub(super) async fn with_auth(stage: &Stage<'_>) -> Result<(), Failure> {
         name: "root".into(),
     };
     refused(auth.user_delete(with_token(request, &root)?).await)?;
-    let old_revision = "wrong.1";
-    for token in ["", old_revision, &ann] {
-        let who = match token {
-            "" => "nobody",
-            token if token == ann => "ann",
-            _ => "a wrong token",
-        };
+    for (who, token) in [("nobody", ""), ("a wrong token", "wrong.1"), ("ann", &ann)] {
         stage.journal.step(&format!("direct: refused to {who}"));
         refused_to(&stage.direct, token).await?;
     }
