@@ -127,7 +127,7 @@ fn tls(global: &GlobalArgs) -> Result<Option<Tls>> {
     ];
     for (flag, file) in files {
         if let Some(file) = file {
-            check_file(flag, file)?;
+            check_file(flag, Path::new(file))?;
         }
     }
     let mut tls = Tls::new();

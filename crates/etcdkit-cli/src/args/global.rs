@@ -1,6 +1,6 @@
 //! The options that every command takes. Each has a variable: `ETCDCTL_` and its name.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, time::Duration};
 
 use clap::Args;
 
@@ -127,7 +127,7 @@ pub(crate) struct GlobalArgs {
         value_name = "FILE",
         hide_short_help = true
     )]
-    pub(crate) cacert: Option<PathBuf>,
+    pub(crate) cacert: Option<OsString>,
 
     /// Identify the client by the certificate in this PEM file
     #[arg(
@@ -137,7 +137,7 @@ pub(crate) struct GlobalArgs {
         value_name = "FILE",
         hide_short_help = true
     )]
-    pub(crate) cert: Option<PathBuf>,
+    pub(crate) cert: Option<OsString>,
 
     /// The private key of --cert, in a PEM file
     #[arg(
@@ -147,7 +147,7 @@ pub(crate) struct GlobalArgs {
         value_name = "FILE",
         hide_short_help = true
     )]
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) key: Option<OsString>,
 
     /// Without --cacert, --cert and --key, connect in the clear to endpoints that name no scheme; default true
     #[arg(
@@ -308,9 +308,9 @@ impl GlobalArgs {
 
     /// Prints the settings in force, as etcdctl's `--debug` does.
     pub(crate) fn print_settings(&self) {
-        let path = |path: &Option<PathBuf>| {
+        let path = |path: &Option<OsString>| {
             path.as_ref()
-                .map(|path| path.display().to_string())
+                .map(|path| path.to_string_lossy().into_owned())
                 .unwrap_or_default()
         };
         for (name, value) in [

@@ -111,6 +111,10 @@ pub(crate) fn like_etcdctl(command: clap::Command) -> clap::Command {
                     .default_missing_value("true")
                     .hide_default_value(true)
                     .value_name("BOOL"),
+                // A flag that needs a value takes the next word, whatever it begins with.
+                ArgAction::Set | ArgAction::Append if !arg.is_positional() => {
+                    arg.allow_hyphen_values(true)
+                }
                 _ => arg,
             }
             .hide_env_values(true)

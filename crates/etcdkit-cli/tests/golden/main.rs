@@ -1,0 +1,173 @@
+//! etcdkit's output next to etcdctl's, byte for byte.
+//!
+//! * Live: the same commands by every etcdctl and by etcdkit, on every real etcd of this machine.
+//!   etcdctl is looked for on `PATH`, beside each etcd, and in `ETCDKIT_TEST_ETCDCTL`, a list of
+//!   files separated by colons.
+//! * Recorded: the same commands on the embedded server, next to what etcdctl 3.7 printed on etcd
+//!   3.6. `ETCDKIT_RECORD_GOLDEN=1` makes the live test write the recording anew.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cases;
+mod etcdctl;
+mod mask;
+mod recording;
+
+use std::env;
+
+use common::{Ran, clean, etcdkit, run};
+use etcdkit_testkit::etcd::{Binary, Cluster, Version};
+
+use crate::{
+    cases::{Case, ON_PURPOSE, all},
+    etcdctl::Etcdctl,
+    mask::Mask,
+    recording::Recording,
+};
+
+#[tokio::test]
+async fn output_and_exit_codes_are_those_of_etcdctl() {
+    let etcds = Binary::all().unwrap_or_else(|error| panic!("{error}"));
+    let etcdctls = Etcdctl::all(&etcds);
+    let mut wrong = Vec::new();
+    for etcd in &etcds {
+        for etcdctl in &etcdctls {
+            // Writes go to a server each, so that both begin with the same state; reads to one, so
+            // that nothing at all may differ.
+            let theirs = Cluster::builder(etcd).start().await.unwrap();
+            let ours = Cluster::builder(etcd).start().await.unwrap();
+            let their_mask = Mask::of(theirs.endpoint());
+            let our_mask = Mask::of(ours.endpoint());
+            let mut recording = Recording::default();
+            for case in all() {
+                let our_run = run(etcdkit(), case.args(ours.endpoint()), case.stdin.as_bytes());
+                if etcdctl.version() < case.since {
+                    run(
+                        etcdkit(),
+                        case.args(theirs.endpoint()),
+                        case.stdin.as_bytes(),
+                    );
+                    continue;
+                }
+                let (endpoint, mask) = match case.reads {
+                    true => (ours.endpoint(), &our_mask),
+                    false => (theirs.endpoint(), &their_mask),
+                };
+                let their_run = etcdctl.run(&case, endpoint);
+                let masked = mask.apply(&their_run, &case);
+                let same = match case.reads && !case.varies {
+                    true => same_bytes(&our_run, &their_run),
+                    false => our_mask.apply(&our_run, &case) == masked,
+                };
+                if !same {
+                    wrong.push(format!(
+                        "{} (etcdctl {:?}, etcd {})\n  etcdctl {their_run:?}\n  etcdkit {our_run:?}",
+                        case.title(),
+                        etcdctl.version(),
+                        etcd.version(),
+                    ));
+                }
+                // Ids cannot be masked in binary output.
+                if !case.is_binary() {
+                    recording.push(&case, masked);
+                }
+            }
+            if env::var_os("ETCDKIT_RECORD_GOLDEN").is_some()
+                && etcdctl.version() >= (3, 7)
+                && is(etcd, 3, 6)
+            {
+                recording.save();
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+fn same_bytes(ours: &Ran, theirs: &Ran) -> bool {
+    (&ours.stdout, ours.code, mask::server_error(ours))
+        == (&theirs.stdout, theirs.code, mask::server_error(theirs))
+}
+
+fn is(etcd: &Binary, major: u64, minor: u64) -> bool {
+    let Version {
+        major: a, minor: b, ..
+    } = etcd.version();
+    (u64::from(a), u64::from(b)) == (major, minor)
+}
+
+#[tokio::test]
+async fn the_embedded_server_gives_what_etcdctl_printed() {
+    let server = etcdkit_server::Server::builder()
+        .listen("127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let recording = Recording::load();
+    let endpoint = server.endpoint();
+    let wrong = tokio::task::spawn_blocking(move || {
+        let mask = Mask::of(&endpoint);
+        let mut wrong = Vec::new();
+        for case in all() {
+            let ran = run(etcdkit(), case.args(&endpoint), case.stdin.as_bytes());
+            if case.is_binary() {
+                continue;
+            }
+            let ours = mask.apply(&ran, &case);
+            let theirs = recording.of(&case);
+            if ours != *theirs {
+                wrong.push(format!(
+                    "{}\n  etcdctl {theirs:?}\n  etcdkit {ours:?}",
+                    case.title()
+                ));
+            }
+        }
+        wrong
+    })
+    .await
+    .unwrap();
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// Where etcdkit departs from etcdctl, both sides are as the list of reasons says.
+#[tokio::test]
+async fn departures_are_the_listed_ones() {
+    let etcds = Binary::all().unwrap_or_else(|error| panic!("{error}"));
+    let etcd = etcds.last().unwrap();
+    let server = Cluster::builder(etcd).start().await.unwrap();
+    let etcdctls = Etcdctl::all(&etcds);
+    let mut wrong = Vec::new();
+    for departure in ON_PURPOSE {
+        let case = Case::new(departure.args, departure.stdin);
+        let mut ours = etcdkit();
+        ours.envs(departure.env.iter().copied());
+        let ours = run(ours, case.args(server.endpoint()), case.stdin.as_bytes());
+        if ours.code != Some(departure.etcdkit) {
+            wrong.push(format!("etcdkit {}: {ours:?}", case.title()));
+        }
+        for etcdctl in &etcdctls {
+            let mut theirs = clean(etcdctl.path());
+            theirs
+                .env("ETCDCTL_API", "3")
+                .envs(departure.env.iter().copied());
+            let theirs = run(theirs, case.args(server.endpoint()), case.stdin.as_bytes());
+            if theirs.code != Some(departure.etcdctl) {
+                let version = etcdctl.version();
+                wrong.push(format!("etcdctl {version:?} {}: {theirs:?}", case.title()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
