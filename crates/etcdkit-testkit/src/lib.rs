@@ -2,5 +2,6 @@
 //!
 //! Not published. Everything here may assume a Unix machine and a test's tolerance for panics.
 
+pub mod conformance;
 pub mod differential;
 pub mod etcd;
