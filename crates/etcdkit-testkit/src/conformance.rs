@@ -12,6 +12,7 @@ mod kv;
 mod maintenance;
 mod range;
 mod runner;
+mod scan;
 mod txn;
 
 pub use runner::{Case, CaseFailed, run};
@@ -63,6 +64,13 @@ cases! {
         sorting_comes_before_the_limit
         a_serializable_read_answers
         an_empty_range_is_no_error;
+    scan:
+        every_pair_is_read_in_order
+        one_revision_is_read
+        options_hold_for_every_page
+        small_ranges_end
+        wrong_scans_fail_once
+        a_compaction_cannot_falsify;
     delete:
         deleting_nothing_changes_nothing
         one_key_goes
