@@ -22,3 +22,8 @@ mod ports;
 pub use binary::{Binary, NoEtcd, Version};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use member::{Member, MemberError};
+
+/// A loopback port that nothing listens on, and that the kernel gives to no outgoing connection.
+pub(crate) fn free_port() -> u16 {
+    ports::free(1).first().copied().unwrap_or_default()
+}

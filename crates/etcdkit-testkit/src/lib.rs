@@ -5,3 +5,5 @@
 pub mod conformance;
 pub mod differential;
 pub mod etcd;
+pub mod fake;
+pub mod proxy;
