@@ -10,6 +10,7 @@ use clap::Args;
 use crate::golang::parse_i64;
 
 #[derive(Args, Clone, Debug)]
+#[command(override_usage = "etcdkit get [OPTIONS] <KEY> [RANGE_END]")]
 pub(crate) struct GetArgs {
     /// The key, and where a range from it ends (exclusive)
     #[arg(value_names = ["KEY", "RANGE_END"])]
@@ -82,6 +83,7 @@ pub(crate) struct GetArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+#[command(override_usage = "etcdkit put [OPTIONS] <KEY> [VALUE]")]
 pub(crate) struct PutArgs {
     /// The key and its value; without a value, standard input is the value
     #[arg(value_names = ["KEY", "VALUE"])]
@@ -105,6 +107,7 @@ pub(crate) struct PutArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+#[command(override_usage = "etcdkit del [OPTIONS] <KEY> [RANGE_END]")]
 pub(crate) struct DelArgs {
     /// The key, and where a range from it ends (exclusive)
     #[arg(value_names = ["KEY", "RANGE_END"])]
@@ -157,6 +160,7 @@ Example:
 "#;
 
 #[derive(Args, Clone, Debug)]
+#[command(override_usage = "etcdkit compaction [OPTIONS] <REVISION>")]
 pub(crate) struct CompactionArgs {
     /// History before this revision is dropped
     #[arg(value_name = "REVISION")]

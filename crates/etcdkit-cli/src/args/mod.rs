@@ -176,3 +176,126 @@ pub(crate) fn options() -> clap::Command {
         .disable_help_flag(true)
         .help_template("The following options can be passed to any command:\n\n{options}\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Cli, clap::Error> {
+        let words = std::iter::once("etcdkit").chain(words.iter().copied());
+        command()
+            .try_get_matches_from(words)
+            .and_then(|matches| read(&matches))
+    }
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        command().debug_assert();
+        serve_command().debug_assert();
+        options().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_anywhere_and_the_last_one_counts() {
+        let cli = parsed(&[
+            "--command-timeout=1s",
+            "get",
+            "-w",
+            "json",
+            "k",
+            "--limit",
+            "1",
+            "--endpoints",
+            "a,b",
+            "--limit=2",
+            "--endpoints",
+            "c",
+            "--command-timeout",
+            "2s",
+        ])
+        .unwrap();
+        assert_eq!(cli.global.endpoints, ["a", "b", "c"]);
+        assert!(cli.global.endpoints_given);
+        assert_eq!(cli.global.command_timeout.as_secs(), 2);
+        let Some(Command::Get(get)) = cli.command else {
+            panic!()
+        };
+        assert_eq!(get.limit, 2);
+    }
+
+    #[test]
+    fn abbreviations_mean_what_they_mean_to_etcdctl() {
+        for (word, name) in [
+            ("g", "get"),
+            ("p", "put"),
+            ("t", "txn"),
+            ("com", ""),
+            ("comp", ""),
+            ("compac", "compaction"),
+            ("end", "endpoint"),
+            ("me", "member"),
+            ("d", ""),
+            ("e", ""),
+            ("s", ""),
+            ("l", ""),
+            ("tou", "tour"),
+        ] {
+            let matches = command().try_get_matches_from(["etcdkit", word]);
+            let found = matches.as_ref().ok().and_then(ArgMatches::subcommand_name);
+            assert_eq!(found.unwrap_or_default(), name, "{word}");
+        }
+    }
+
+    /// Any words are either understood or refused.
+    #[test]
+    fn no_words_panic() {
+        const WORDS: [&str; 30] = [
+            "get",
+            "put",
+            "txn",
+            "endpoint",
+            "member",
+            "list",
+            "health",
+            "watch",
+            "help",
+            "tour",
+            "serve",
+            "--",
+            "-",
+            "--prefix",
+            "--prefix=",
+            "--limit",
+            "-5",
+            "--limit=9999999999999999999",
+            "-w",
+            "-wjson",
+            "--hex=x",
+            "--endpoints",
+            "--endpoints=,",
+            "--rev",
+            "0x",
+            "\u{0}",
+            "é",
+            "--é",
+            "-é",
+            "",
+        ];
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..300 {
+            let words: Vec<&str> = (0..random.usize(..6))
+                .filter_map(|_| random.choice(WORDS))
+                .collect();
+            let _ = parsed(&words);
+            let words: Vec<OsString> = ["etcdkit", "serve"]
+                .iter()
+                .chain(&words)
+                .map(OsString::from)
+                .collect();
+            let words = serve_words(&words).unwrap();
+            let _ = serve_command().try_get_matches_from(words);
+        }
+    }
+}

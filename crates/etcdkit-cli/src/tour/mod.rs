@@ -14,7 +14,7 @@ mod writing;
 
 use std::time::{Duration, Instant};
 
-use etcdkit::{Client, KeyRange};
+use etcdkit::{Client, ClientBuilder, KeyRange};
 use etcdkit_server::Server;
 
 use self::screen::Screen;
@@ -39,22 +39,33 @@ pub(crate) async fn run(global: &GlobalArgs, args: &TourArgs) -> Result {
         true => None,
         false => Some(embedded().await?),
     };
-    let client = match &server {
-        Some(server) => connect::builder(global)?.endpoint(server.endpoint()),
-        None => connect::builder(global)?.endpoints(&global.endpoints),
+    let (builder, endpoint, prefix) = match &server {
+        Some(server) => {
+            let endpoint = server.endpoint();
+            let builder = connect::builder(global)?.endpoint(&endpoint);
+            (builder, endpoint, "tour/".to_owned())
+        }
+        None => {
+            let builder = connect::builder(global)?.endpoints(&global.endpoints);
+            let prefix = format!("etcdkit-tour-{:08x}/", fastrand::u32(..));
+            (builder, global.endpoints.join(","), prefix)
+        }
     };
+    screen.introduce(&[
+        (
+            "server",
+            match &server {
+                Some(_) => "the embedded server: one etcd node, in memory, gone after the tour",
+                None => "an etcd server of yours; the tour deletes its keys at the end",
+            },
+        ),
+        ("endpoint", &endpoint),
+        ("keys", &format!("{prefix}…")),
+    ])?;
     let mut tour = Tour {
-        endpoint: match &server {
-            Some(server) => server.endpoint(),
-            None => global.endpoints.join(","),
-        },
-        client: client.connect_lazy()?,
-        prefix: match &server {
-            Some(_) => "tour/".to_owned(),
-            None => format!("etcdkit-tour-{:08x}/", fastrand::u32(..)),
-        },
+        client: connect(&mut screen, builder, &endpoint).await?,
+        prefix,
         embedded: server.is_some(),
-        visited: false,
         compact: server.is_some() || args.compact,
         screen: &mut screen,
     };
@@ -77,16 +88,36 @@ async fn embedded() -> Result<Server> {
     server.map_err(|error| Failure::new(Exit::Error, format!("embedded server: {error}")))
 }
 
+/// The first step, which gives the others their client.
+async fn connect(screen: &mut Screen, builder: ClientBuilder, endpoint: &str) -> Result<Client> {
+    screen.step(
+        "Connect",
+        "A client holds connections to every endpoint; its clones share them.",
+    )?;
+    screen.rust(&format!(
+        "let client = Client::connect({endpoint:?}).await?;"
+    ))?;
+    screen.shell(&format!("etcdkit --endpoints {endpoint} endpoint status"))?;
+    let client = builder.connect().await?;
+    let first = client.endpoints().next().unwrap_or_default().to_owned();
+    let begin = Instant::now();
+    let status = client.maintenance().status(first).await?;
+    screen.reply(&format!(
+        "etcd {}, revision {}, answered in {:.1?}",
+        status.version,
+        status.header.revision,
+        begin.elapsed()
+    ))?;
+    screen.check(!status.version.is_empty(), "an etcd server answers")?;
+    Ok(client)
+}
+
 /// What every step needs.
 struct Tour<'a> {
     client: Client,
-    /// As the user would write it.
-    endpoint: String,
     /// Where all keys of the tour lie.
     prefix: String,
     embedded: bool,
-    /// Whether the server has answered, so that there may be keys on it.
-    visited: bool,
     /// Whether to compact.
     compact: bool,
     screen: &'a mut Screen,
@@ -94,8 +125,6 @@ struct Tour<'a> {
 
 impl Tour<'_> {
     async fn visit(&mut self) -> Result {
-        self.introduce()?;
-        self.connect().await?;
         self.put().await?;
         self.get().await?;
         self.range().await?;
@@ -107,50 +136,6 @@ impl Tour<'_> {
         self.errors().await
     }
 
-    fn introduce(&mut self) -> Result {
-        let server = match self.embedded {
-            true => "the embedded server: one etcd node, in memory, gone after the tour",
-            false => "an etcd server of yours; the tour deletes its keys at the end",
-        };
-        self.screen.introduce(&[
-            ("server", server),
-            ("endpoint", &self.endpoint),
-            ("keys", &format!("{}…", self.prefix)),
-        ])
-    }
-
-    async fn connect(&mut self) -> Result {
-        let screen = &mut *self.screen;
-        screen.step(
-            "Connect",
-            "A client holds connections to every endpoint; its clones share them.",
-        )?;
-        screen.rust(&format!(
-            "let client = Client::connect({:?}).await?;",
-            self.endpoint
-        ))?;
-        screen.shell(&format!(
-            "etcdkit --endpoints {} endpoint status",
-            self.endpoint
-        ))?;
-        let endpoint = self
-            .client
-            .endpoints()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let begin = Instant::now();
-        let status = self.client.maintenance().status(endpoint).await?;
-        self.visited = true;
-        screen.reply(&format!(
-            "etcd {}, revision {}, answered in {:.1?}",
-            status.version,
-            status.header.revision,
-            begin.elapsed()
-        ))?;
-        screen.check(!status.version.is_empty(), "an etcd server answers")
-    }
-
     /// A key of the tour.
     fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
@@ -158,7 +143,7 @@ impl Tour<'_> {
 
     /// Deletes the tour's keys from a server that lives on.
     async fn leave(&mut self) -> Result {
-        if self.embedded || !self.visited {
+        if self.embedded {
             return Ok(());
         }
         let keys = KeyRange::prefix(&self.prefix);

@@ -1,0 +1,501 @@
+//! The command line without any etcd: on the embedded server, in this process or as `serve`.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use common::{Ran, etcdkit, run};
+
+/// Runs a command line on an embedded server of its own.
+fn embedded(args: &[&str], stdin: &[u8]) -> Ran {
+    run(
+        etcdkit(),
+        ["--endpoints", "embedded:"].iter().chain(args),
+        stdin,
+    )
+}
+
+/// `etcdkit serve` on a free port.
+struct Served {
+    child: Child,
+    endpoint: String,
+}
+
+impl Served {
+    fn start(flags: &[&str]) -> Self {
+        let mut child = etcdkit()
+            .args(["serve", "--listen-client-urls", "http://127.0.0.1:0"])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut endpoint = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut endpoint).unwrap();
+        let endpoint = endpoint.trim().to_owned();
+        assert!(endpoint.starts_with("http://127.0.0.1:"), "{endpoint:?}");
+        Self { child, endpoint }
+    }
+
+    fn run(&self, args: &[&str], stdin: &[u8]) -> Ran {
+        run(
+            etcdkit(),
+            ["--endpoints", &self.endpoint].iter().chain(args),
+            stdin,
+        )
+    }
+
+    /// Ends the server by a signal; its exit code and what it said.
+    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+        send(signal, &self.child);
+        let code = self.child.wait().unwrap().code();
+        let mut said = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
+        (code, said)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn send(signal: &str, child: &Child) {
+    let status = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn a_server_inside_the_process_serves_one_command() {
+    let ran = embedded(&["put", "k", "v"], b"");
+    assert_eq!((ran.stdout().as_str(), ran.code), ("OK\n", Some(0)));
+    let ran = embedded(&["txn"], b"ver(\"k\") = \"0\"\n\nput k v\nget k\n\n\n");
+    assert_eq!(ran.stdout(), "SUCCESS\n\nOK\n\nk\nv\n");
+    let ran = embedded(&["get", "k"], b"");
+    assert_eq!((ran.stdout().as_str(), ran.code), ("", Some(0)));
+    for command in [
+        ["endpoint", "health"],
+        ["endpoint", "status"],
+        ["endpoint", "hashkv"],
+    ] {
+        let ran = embedded(&command, b"");
+        assert!(ran.stdout().starts_with("embedded:"), "{ran:?}");
+        assert_eq!(ran.code, Some(0));
+    }
+    assert_eq!(embedded(&["member", "list"], b"").code, Some(0));
+}
+
+#[test]
+fn embedded_servers_cannot_keep_data_yet_and_stand_alone() {
+    let ran = run(
+        etcdkit(),
+        ["--endpoints", "embedded:/var/lib/x", "get", "k"],
+        b"",
+    );
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.stderr.contains("not in this version"), "{ran:?}");
+    let ran = run(
+        etcdkit(),
+        ["--endpoints", "embedded:,127.0.0.1:1", "get", "k"],
+        b"",
+    );
+    assert_eq!(ran.code, Some(128));
+}
+
+#[test]
+fn values_of_any_kind_come_from_standard_input() {
+    let server = Served::start(&[]);
+    let megabyte: Vec<u8> = (0..1 << 20)
+        .map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    assert_eq!(server.run(&["put", "big"], &megabyte).code, Some(0));
+    let mut expected = megabyte;
+    expected.push(b'\n');
+    let got = server.run(&["get", "big", "--print-value-only"], b"");
+    assert!(got.stdout == expected, "the value is not what was put");
+    let streamed = server.run(&["get", "big", "--stream", "--print-value-only"], b"");
+    assert!(streamed.stdout == expected, "the value is not what was put");
+
+    // Larger than the server takes, and larger than the client sends: neither is read to its end.
+    let ran = server.run(&["put", "big"], &vec![b'x'; 1_700_000]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stderr.contains("etcdserver: request is too large"),
+        "{ran:?}"
+    );
+    let ran = server.run(&["put", "big"], &vec![b'x'; 8 << 20]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("2097152 bytes"), "{ran:?}");
+}
+
+#[test]
+fn a_stream_is_the_range_in_order() {
+    let server = Served::start(&[]);
+    let puts: String = (0..100).map(|n| format!("put k{n:02} {n}\n")).collect();
+    let ran = server.run(&["txn"], format!("\n{puts}\n\n").as_bytes());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for flags in [
+        &["k", "--prefix"][..],
+        &["k1", "k5"],
+        &["k9", "--from-key", "--keys-only"],
+    ] {
+        let range = server.run(&[&["get"], flags].concat(), b"");
+        let stream = server.run(&[&["get", "--stream"], flags].concat(), b"");
+        assert!(
+            range.stdout == stream.stdout && !stream.stdout.is_empty(),
+            "{flags:?}"
+        );
+    }
+    let limited = server.run(&["get", "k", "--prefix", "--stream", "--limit", "2"], b"");
+    assert_eq!(limited.stdout(), "k00\n0\nk01\n1\n");
+    let sorted = server.run(
+        &["get", "k", "--prefix", "--stream", "--order", "DESCEND"],
+        b"",
+    );
+    assert_eq!(sorted.code, Some(4));
+}
+
+#[test]
+fn ranges_are_deleted_after_second_thoughts() {
+    let server = Served::start(&[]);
+    for key in ["a", "b", "c"] {
+        server.run(&["put", key, "v"], b"");
+    }
+    let begin = Instant::now();
+    let ran = server.run(&["del", "a", "c"], b"");
+    assert_eq!(ran.stdout(), "2\n");
+    assert!(
+        ran.stderr
+            .contains(r#"Keys between "a" and "c" will be deleted"#),
+        "{ran:?}"
+    );
+    assert!(
+        begin.elapsed() >= Duration::from_secs(2),
+        "there was no time to interrupt"
+    );
+    // Interrupted in time, nothing is deleted.
+    let mut child = etcdkit()
+        .args(["--endpoints", &server.endpoint, "del", "c", "d"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut warning = String::new();
+    BufReader::new(child.stderr.take().unwrap())
+        .read_line(&mut warning)
+        .unwrap();
+    send("-INT", &child);
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(
+        server.run(&["get", "c", "--keys-only"], b"").stdout(),
+        "c\n\n"
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let server = Served::start(&[]);
+    let value = vec![b'x'; 1 << 20];
+    for key in ["a", "b", "c"] {
+        server.run(&["put", key], &value);
+    }
+    for flags in [&[][..], &["--stream"]] {
+        let mut child = etcdkit()
+            .args(["--endpoints", &server.endpoint, "get", "", "--prefix"])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0));
+        assert!(ended.stderr.is_empty());
+    }
+}
+
+#[test]
+fn serve_ends_well_on_both_signals_and_says_what_it_is() {
+    for signal in ["-INT", "-TERM"] {
+        let server = Served::start(&["--name", "one", "--pre-vote", "-snapshot-count=5"]);
+        assert!(
+            server
+                .run(&["member", "list"], b"")
+                .stdout()
+                .contains(", started, one, ")
+        );
+        let (code, said) = server.end(signal);
+        assert_eq!(code, Some(0), "{said}");
+        for text in [
+            "one etcd node in memory",
+            "https://etcd.io",
+            "--pre-vote",
+            "--snapshot-count",
+        ] {
+            assert!(said.contains(text), "{said}");
+        }
+    }
+}
+
+#[test]
+fn serve_takes_etcd_limits() {
+    let server = Served::start(&["--max-txn-ops=2", "--max-request-bytes", "100"]);
+    let ran = server.run(&["txn"], b"\nput a 1\nput b 2\nput c 3\n\n\n");
+    assert!(ran.stderr.contains("too many operations"), "{ran:?}");
+    let ran = server.run(&["put", "a"], &[b'x'; 200]);
+    assert!(ran.stderr.contains("request is too large"), "{ran:?}");
+}
+
+#[test]
+fn serve_refuses_what_it_cannot_do() {
+    for (flags, code, text) in [
+        (&["--data-dir", "/tmp/x"][..], 4, "on disk"),
+        (&["--data-dir="], 4, "on disk"),
+        (&["--cert-file", "x"], 4, "TLS"),
+        (&["--client-cert-auth"], 4, "TLS"),
+        (&["--listen-client-urls", "https://127.0.0.1:0"], 128, "TLS"),
+        (&["--listen-client-urls", "nonsense"], 128, "host:port"),
+        (
+            &["--listen-client-urls", "127.0.0.1:0", "--max-txn-ops", "0"],
+            128,
+            "max_txn_ops",
+        ),
+        (&["--log-level", "loud"], 4, "loud"),
+        (&["--bogus"], 1, "--bogus"),
+        (&["x"], 128, "arguments"),
+    ] {
+        let ran = run(etcdkit(), ["serve"].iter().chain(flags), b"");
+        assert_eq!(ran.code, Some(code), "{flags:?} {ran:?}");
+        assert!(ran.stderr.contains(text), "{flags:?} {ran:?}");
+    }
+    let mut configured = etcdkit();
+    configured.env("ETCD_DATA_DIR", "/tmp/x");
+    assert_eq!(run(configured, ["serve"], b"").code, Some(4));
+    // A port that is taken.
+    let server = Served::start(&[]);
+    let ran = run(
+        etcdkit(),
+        ["serve", "--listen-client-urls", &server.endpoint],
+        b"",
+    );
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("cannot listen"), "{ran:?}");
+}
+
+#[test]
+fn the_tour_is_true() {
+    let begin = Instant::now();
+    let mut command = etcdkit();
+    // Only the flag leads the tour to another server.
+    command.env("ETCDCTL_ENDPOINTS", "127.0.0.1:1");
+    let ran = run(command, ["tour"], b"");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let text = ran.stdout();
+    for step in [
+        "Connect",
+        "Put",
+        "Get",
+        "Range",
+        "Scan",
+        "Delete",
+        "Transaction",
+        "History",
+        "Compaction",
+        "Errors",
+        "Where to go next",
+    ] {
+        assert!(text.contains(step), "no {step} in {text}");
+    }
+    assert!(!text.contains('✗') && text.contains("all true"), "{text}");
+    assert!(!text.contains('\u{1b}'), "there are colours in a pipe");
+    assert!(
+        begin.elapsed() < Duration::from_secs(20),
+        "the tour is for the impatient"
+    );
+}
+
+#[test]
+fn the_tour_leaves_nothing_behind() {
+    let server = Served::start(&[]);
+    server.run(&["put", "mine", "1"], b"");
+    let ran = server.run(&["tour"], b"");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout().contains("left out"), "{ran:?}");
+    assert_eq!(
+        server
+            .run(&["get", "", "--prefix", "--keys-only"], b"")
+            .stdout(),
+        "mine\n\n"
+    );
+    // History is still there, since nobody asked for compaction.
+    assert_eq!(
+        server.run(&["get", "mine", "--rev", "2"], b"").code,
+        Some(0)
+    );
+    assert_eq!(server.run(&["tour", "--compact"], b"").code, Some(0));
+    assert_eq!(
+        server.run(&["get", "mine", "--rev", "2"], b"").code,
+        Some(1)
+    );
+}
+
+#[test]
+fn the_tour_fails_where_there_is_no_server() {
+    let args = [
+        "--endpoints",
+        "127.0.0.1:1",
+        "--command-timeout",
+        "300ms",
+        "tour",
+    ];
+    let ran = run(etcdkit(), args, b"");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("127.0.0.1:1"), "{ran:?}");
+}
+
+#[test]
+fn variables_stand_in_for_flags() {
+    let server = Served::start(&[]);
+    server.run(&["put", "k", "v"], b"");
+    let with = |variables: &[(&str, &str)], args: &[&str]| {
+        let mut command = etcdkit();
+        command.env("ETCDCTL_ENDPOINTS", &server.endpoint);
+        command.envs(variables.iter().copied());
+        run(command, args, b"")
+    };
+    assert_eq!(with(&[], &["get", "k"]).stdout(), "k\nv\n");
+    assert_eq!(
+        with(&[("ETCDCTL_HEX", "true")], &["get", "k"]).stdout(),
+        "\\x6b\n\\x76\n"
+    );
+    let json = with(&[("ETCDCTL_WRITE_OUT", "json")], &["get", "k"]);
+    assert!(json.stdout().starts_with("{\"header\":"), "{json:?}");
+    let flag = with(
+        &[("ETCDCTL_WRITE_OUT", "json")],
+        &["get", "k", "-w", "simple"],
+    );
+    assert_eq!(flag.stdout(), "k\nv\n");
+    assert_eq!(
+        with(&[("ETCDCTL_HEX", "")], &["get", "k"]).stdout(),
+        "k\nv\n"
+    );
+    let cluster = with(&[("ETCDCTL_CLUSTER", "true")], &["endpoint", "hashkv"]);
+    assert!(cluster.stdout().starts_with("http://"), "{cluster:?}");
+    let unknown = with(
+        &[("ETCDCTL_NONSENSE", "1"), ("ETCDCTL_API", "3")],
+        &["get", "k"],
+    );
+    assert_eq!(
+        unknown.stderr,
+        "Warning: unrecognized environment variable ETCDCTL_NONSENSE\n"
+    );
+    let bad = with(&[("ETCDCTL_COMMAND_TIMEOUT", "soon")], &["get", "k"]);
+    assert!(
+        bad.stderr.contains("variable ETCDCTL_COMMAND_TIMEOUT"),
+        "{bad:?}"
+    );
+    let v2 = with(&[("ETCDCTL_API", "2")], &["get", "k"]);
+    assert_eq!(v2.code, Some(4));
+}
+
+#[test]
+fn help_is_on_standard_output() {
+    for args in [
+        &[][..],
+        &["--help"],
+        &["help"],
+        &["help", "get"],
+        &["get", "-h"],
+        &["txn", "--help"],
+        &["endpoint"],
+        &["member"],
+        &["options"],
+        &["serve", "--help"],
+        &["help", "serve"],
+        &["help", "member", "list"],
+        &["--version"],
+        &["version"],
+    ] {
+        let ran = run(etcdkit(), args, b"");
+        assert_eq!(ran.code, Some(0), "{args:?}");
+        assert!(
+            !ran.stdout.is_empty() && ran.stderr.is_empty(),
+            "{args:?} {ran:?}"
+        );
+    }
+    assert_eq!(run(etcdkit(), ["help", "bogus"], b"").code, Some(1));
+}
+
+#[test]
+fn nothing_outlasts_its_time_limit() {
+    // Accepts, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let limits = [
+        "--endpoints",
+        &address,
+        "--command-timeout",
+        "500ms",
+        "--dial-timeout",
+        "1s",
+    ];
+    for (command, stdin) in [
+        (&["get", "k"][..], ""),
+        (&["get", "k", "--stream"], ""),
+        (&["put", "k", "v"], ""),
+        (&["del", "k"], ""),
+        (&["txn"], "\nput k v\n\n\n"),
+        (&["compaction", "1"], ""),
+        (&["member", "list"], ""),
+        (&["endpoint", "status"], ""),
+        (&["endpoint", "health"], ""),
+        (&["endpoint", "hashkv", "--cluster"], ""),
+        (&["tour"], ""),
+    ] {
+        let begin = Instant::now();
+        let ran = run(etcdkit(), limits.iter().chain(command), stdin.as_bytes());
+        assert_eq!(ran.code, Some(1), "{command:?} {ran:?}");
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "{command:?} took {:?}",
+            begin.elapsed()
+        );
+    }
+}
+
+#[test]
+fn prompts_come_before_their_answers() {
+    let mut child = etcdkit()
+        .args(["--endpoints", "embedded:", "txn", "-i"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (prompt, answer) in [
+        ("compares:", "ver(\"k\") = \"0\"\n\n"),
+        ("success requests (get, put, del):", "put k v\n\n"),
+        ("failure requests (get, put, del):", "\n"),
+    ] {
+        assert_eq!(lines.next().unwrap().unwrap(), prompt);
+        stdin.write_all(answer.as_bytes()).unwrap();
+    }
+    assert_eq!(lines.next().unwrap().unwrap(), "SUCCESS");
+    assert!(child.wait().unwrap().success());
+}
