@@ -264,7 +264,7 @@ fn serve_takes_etcd_limits() {
 #[test]
 fn serve_refuses_what_it_cannot_do() {
     for (flags, code, text) in [
-        (&["--data-dir", "/tmp/x"][..], 4, "on disk"),
+        (&["--data-dir", "data"][..], 4, "on disk"),
         (&["--data-dir="], 4, "on disk"),
         (&["--cert-file", "x"], 4, "TLS"),
         (&["--client-cert-auth"], 4, "TLS"),
@@ -284,7 +284,7 @@ fn serve_refuses_what_it_cannot_do() {
         assert!(ran.stderr.contains(text), "{flags:?} {ran:?}");
     }
     let mut configured = etcdkit();
-    configured.env("ETCD_DATA_DIR", "/tmp/x");
+    configured.env("ETCD_DATA_DIR", "data");
     assert_eq!(run(configured, ["serve"], b"").code, Some(4));
     // A port that is taken.
     let server = Served::start(&[]);
