@@ -308,3 +308,59 @@ async fn reads_never_fail_while_one_member_of_three_is_down() {
         "a put outlasted its deadline"
     );
 }
+
+/// Every request of a client says that it needs a leader, so that a member cut off from its quorum
+/// refuses at once and certainly, instead of holding a write and answering that it may be applied.
+#[tokio::test]
+async fn without_a_quorum_writes_are_refused_and_local_reads_answered() {
+    let etcd = Binary::newest().expect("a real etcd");
+    let mut cluster = Cluster::builder(&etcd)
+        .members(3)
+        .start()
+        .await
+        .expect("a cluster");
+    let client = Client::connect(cluster.endpoints())
+        .await
+        .expect("a client");
+    client.put("k", "v").await.expect("a put");
+    for member in [1, 2] {
+        cluster.member(member).kill().expect("a running member");
+    }
+    let left = cluster.endpoint().to_owned();
+    let noticing = async {
+        let status = || client.maintenance().status(left.as_str()).into_future();
+        while status().await.expect("a status").leader.is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), noticing)
+        .await
+        .expect("the member notices that it is alone");
+
+    let deadline = Duration::from_secs(1);
+    let start = Instant::now();
+    for error in [
+        client.put("k", "w").timeout(deadline).await.map(|_| ()),
+        client.delete("k").timeout(deadline).await.map(|_| ()),
+        client.get("k").timeout(deadline).await.map(|_| ()),
+    ] {
+        let error = error.expect_err("there is no leader");
+        assert_eq!(error.kind(), ErrorKind::NoLeader, "{error:?}");
+        assert_eq!(error.outcome(), Outcome::NotApplied, "{error:?}");
+    }
+    assert!(
+        start.elapsed() < 3 * deadline + GRACE,
+        "{:?}",
+        start.elapsed()
+    );
+    let kv = client.get("k").serializable().await.expect("a local read");
+    assert_eq!(kv.expect("the key").value, "v");
+
+    // A write that begins now ends well when the quorum comes back.
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.put("k", "w").timeout(Duration::from_secs(60)).await }
+    });
+    cluster.member(1).restart().await.expect("a restart");
+    waiting.await.expect("a task").expect("a put");
+}
