@@ -1,6 +1,9 @@
 //! Clusters of real etcd processes on loopback.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     binary::Binary,
@@ -17,7 +20,7 @@ const PORT_ATTEMPTS: u32 = 5;
 pub struct Cluster {
     // Fields drop in this order: the processes end before their data goes.
     members: Vec<Member>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Cluster {
@@ -43,6 +46,11 @@ impl Cluster {
     /// The client URL of the first member: the one of a single-member cluster.
     pub fn endpoint(&self) -> &str {
         self.members[0].endpoint()
+    }
+
+    /// The folder that the processes run in, where etcd makes the sockets of `unix:` URLs.
+    pub fn folder(&self) -> &Path {
+        self.data.path()
     }
 
     /// The member with this index, in the order of [`endpoints`](Self::endpoints).
@@ -176,10 +184,7 @@ impl ClusterBuilder {
                 )
             })
             .collect();
-        let mut cluster = Cluster {
-            members,
-            _data: data,
-        };
+        let mut cluster = Cluster { members, data };
         for member in cluster.members() {
             member.spawn()?;
         }
@@ -199,7 +204,7 @@ impl ClusterBuilder {
         ports: &MemberPorts,
         endpoint: &str,
         peers: &str,
-        folder: &std::path::Path,
+        folder: &Path,
     ) -> Vec<String> {
         let election_timeout = self.election_timeout.unwrap_or(match self.members {
             1 => Duration::from_millis(100),

@@ -272,8 +272,10 @@ impl Running {
             .create(true)
             .append(true)
             .open(log_path)?;
-        let mut etcd = Command::new(binary)
+        let mut etcd = Command::new(std::path::absolute(binary)?)
             .args(arguments)
+            // Unix sockets are named relative to it, and nothing may be left elsewhere.
+            .current_dir(log_path.parent().unwrap_or(Path::new("/")))
             // etcd also takes its flags from ETCD_* variables; the tester's must not leak in.
             .env_clear()
             .stdin(Stdio::null())

@@ -1,7 +1,9 @@
 //! Opening the byte stream to an endpoint: TCP, a unix socket or a caller's own connector, with TLS
 //! on top where the endpoint asks for it.
 
-use std::{fmt, future::Future, io, pin::Pin, sync::Mutex, time::Duration};
+pub(super) mod first_words;
+
+use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
 
 use http::Uri;
 use tokio::{
@@ -11,6 +13,7 @@ use tokio::{
 };
 use tower_service::Service;
 
+use self::first_words::{First, FirstWords};
 use super::endpoint::{Address, Endpoint};
 
 /// How long one address of a host is tried before the next one is tried beside it (RFC 8305).
@@ -45,16 +48,22 @@ impl Dialer {
     pub(crate) async fn dial(&self, endpoint: &Endpoint) -> Result<BoxedIo, DialError> {
         let plain = |source| DialError { source, tls: false };
         let io = match (&self.connector, &endpoint.address) {
-            (Some(connector), _) => connector.connect(endpoint).await.map_err(plain)?,
+            (Some(connector), _) => {
+                let io = connector.connect(endpoint).await.map_err(plain)?;
+                prepare(io, endpoint)
+            }
             (None, Address::Tcp { host, port }) => {
-                let stream = connect_tcp(host, *port).await.map_err(plain)?;
+                let addresses = tokio::net::lookup_host((host.as_str(), *port));
+                let addresses = addresses.await.map_err(plain)?;
+                let stream = connect_tcp(addresses).await.map_err(plain)?;
                 // Requests are small and each waits for its answer: Nagle would only delay them.
                 stream.set_nodelay(true).map_err(plain)?;
-                Box::new(stream)
+                prepare(stream, endpoint)
             }
             #[cfg(unix)]
             (None, Address::Unix(path)) => {
-                Box::new(tokio::net::UnixStream::connect(path).await.map_err(plain)?)
+                let stream = tokio::net::UnixStream::connect(path).await;
+                prepare(stream.map_err(plain)?, endpoint)
             }
             #[cfg(not(unix))]
             (None, Address::Unix(_)) => {
@@ -67,26 +76,51 @@ impl Dialer {
         let failed = |source| DialError { source, tls: true };
         #[cfg(feature = "tls")]
         return match &self.tls {
-            Some(tls) => {
-                let stream = tls.connect(endpoint.host(), io).await.map_err(failed)?;
-                Ok(Box::new(stream))
-            }
-            None => Err(failed(io::Error::other("no TLS settings"))),
+            Some(tls) => tls.connect(endpoint.host(), io).await.map_err(failed),
+            None => Err(failed(io::Error::other(
+                "the client speaks TLS only if one of its own endpoints does",
+            ))),
         };
         #[cfg(not(feature = "tls"))]
-        Err(failed(io::Error::other(
-            "etcdkit was built without a tls feature",
-        )))
+        Err(failed(io::Error::other(super::endpoint::NO_TLS)))
     }
+}
+
+/// Boxes a stream. Where HTTP/2 is spoken on it in the clear, it tells a server that expects
+/// something else from one that is not there; under TLS the handshake tells.
+fn prepare(io: impl Io, endpoint: &Endpoint) -> BoxedIo {
+    if endpoint.tls {
+        return Box::new(io);
+    }
+    let advice = match endpoint.address {
+        Address::Tcp { .. } => "if it expects TLS, its endpoint begins with https://",
+        Address::Unix(_) => "if it expects TLS, its endpoint begins with unixs:",
+    };
+    Box::new(FirstWords::new(io, move |first| plain_first(first, advice)))
+}
+
+/// What the first words of a server mean that was spoken to in the clear.
+fn plain_first(first: First, advice: &str) -> io::Result<()> {
+    let what = match first {
+        // An HTTP/2 server begins with a SETTINGS frame and thus with the upper byte of a small
+        // length. TLS begins an alert with 0x15, an HTTP/1 server with the H of HTTP.
+        First::Byte(0x15) => "it answers in TLS".to_owned(),
+        First::Byte(b'H') => "it answers in HTTP/1".to_owned(),
+        First::Byte(_) => return Ok(()),
+        // Go's TLS server hangs up without an alert.
+        First::Failed(error) => format!("it closed the connection without a word ({error})"),
+    };
+    Err(io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        format!("{what}; {advice}"),
+    ))
 }
 
 /// Tries the addresses of a host, each when the one before has failed or takes long, and takes the
 /// first that answers.
-async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut addresses = tokio::net::lookup_host((host, port))
-        .await?
-        .collect::<Vec<_>>()
-        .into_iter();
+async fn connect_tcp(
+    mut addresses: impl Iterator<Item = SocketAddr> + Send,
+) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     loop {
@@ -148,5 +182,82 @@ impl Connector {
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connector")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, TcpListener as StdListener},
+        time::Duration,
+    };
+
+    use tokio::{
+        net::{TcpListener, TcpSocket},
+        time::{Instant, timeout},
+    };
+
+    use super::*;
+
+    /// An address that takes connection requests and never answers them: a listener whose queue is
+    /// full. What is returned must be held.
+    async fn black_hole() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind((Ipv4Addr::LOCALHOST, 0).into())
+            .expect("a port");
+        let listener = socket.listen(1).expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let mut queue = Vec::new();
+        let fill = Duration::from_millis(500);
+        while let Ok(stream) = timeout(fill, TcpStream::connect(address)).await {
+            queue.push(stream.expect("a place in the queue"));
+            assert!(queue.len() < 100, "the queue has no end");
+        }
+        (address, listener, queue)
+    }
+
+    fn refusing() -> SocketAddr {
+        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        listener.local_addr().expect("an address")
+    }
+
+    #[tokio::test]
+    async fn addresses_that_refuse_or_are_silent_do_not_keep_from_the_one_that_answers() {
+        let (silent, _listener, _queue) = black_hole().await;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port");
+        let live = listener.local_addr().expect("an address");
+        for addresses in [
+            vec![live],
+            vec![refusing(), live],
+            vec![silent, live],
+            vec![silent, refusing(), live, silent],
+        ] {
+            let stream = timeout(
+                Duration::from_secs(20),
+                connect_tcp(addresses.clone().into_iter()),
+            );
+            let stream = stream.await.expect("in time").expect("a connection");
+            assert_eq!(stream.peer_addr().expect("a peer"), live, "{addresses:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_known_at_once_and_silence_takes_until_the_timeout() {
+        let addresses = [refusing(), refusing()];
+        let error = connect_tcp(addresses.into_iter()).await;
+        let error = error.expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let error = connect_tcp([].into_iter()).await.expect_err("no address");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+
+        let (silent, _listener, _queue) = black_hole().await;
+        let patience = Duration::from_millis(600);
+        let start = Instant::now();
+        let connecting = timeout(patience, connect_tcp([silent].into_iter()));
+        assert!(connecting.await.is_err(), "it answered");
+        assert!(start.elapsed() >= patience);
     }
 }

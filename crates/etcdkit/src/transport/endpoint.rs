@@ -9,6 +9,11 @@ use crate::{Error, Result};
 /// The port etcd serves clients on.
 const DEFAULT_PORT: u16 = 2379;
 
+/// Why an endpoint with TLS is refused when the crate was built without it.
+#[cfg(not(feature = "tls"))]
+pub(super) const NO_TLS: &str =
+    "needs TLS, which etcdkit was built without; enable its feature tls-aws-lc or tls-ring";
+
 /// One server address, parsed once when the client is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
@@ -46,6 +51,13 @@ impl Endpoint {
             return Err(Error::invalid_config(
                 "an endpoint contains user information; endpoints never carry credentials",
             ));
+        }
+        #[cfg(not(feature = "tls"))]
+        if ["https:", "unixs:"]
+            .iter()
+            .any(|scheme| trimmed.starts_with(scheme))
+        {
+            return Err(Error::invalid_config(format!("endpoint {text:?} {NO_TLS}")));
         }
         for (scheme, tls) in [("unixs", true), ("unix", false)] {
             if let Some(path) = trimmed
@@ -292,7 +304,15 @@ mod tests {
                 true,
             ),
         ] {
-            let endpoint = Endpoint::parse(text, tls_configured).unwrap();
+            let endpoint = Endpoint::parse(text, tls_configured);
+            if text.starts_with("https:") || text.starts_with("unixs:") {
+                assert_eq!(endpoint.is_ok(), cfg!(feature = "tls"), "{text}");
+            }
+            let Ok(endpoint) = endpoint else {
+                let error = endpoint.unwrap_err();
+                assert!(error.to_string().contains("tls-ring"), "{text}: {error}");
+                continue;
+            };
             assert_eq!(&*endpoint.text, shown);
             assert_eq!(endpoint.address, address, "{text}");
             assert_eq!(endpoint.tls, tls, "{text}");

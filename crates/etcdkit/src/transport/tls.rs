@@ -1,14 +1,22 @@
-//! TLS settings of a client.
+//! TLS settings of a client, and what they come to on a connection.
 
-use std::{path::PathBuf, sync::Arc};
+#[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
+compile_error!("TLS needs one of the features tls-aws-lc and tls-ring");
+
+use std::{io, path::PathBuf, sync::Arc};
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    AlertDescription, ClientConfig, RootCertStore,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    pki_types::pem::PemObject,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem},
 };
 use rustls_platform_verifier::BuilderVerifierExt;
 
+use super::dial::{
+    BoxedIo,
+    first_words::{First, FirstWords},
+};
 use crate::{Error, Result};
 
 /// How a client trusts servers and shows who it is.
@@ -74,7 +82,8 @@ impl Tls {
         self
     }
 
-    /// Expects this name in servers' certificates instead of the endpoint's host.
+    /// Expects this name, or IP address, in servers' certificates instead of the endpoint's host.
+    /// For `unixs:` endpoints the host is `localhost`; etcd's Go client takes the socket's file name.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
@@ -94,10 +103,13 @@ impl Tls {
                 .map_err(|error| bad("the platform's trust store cannot be used", error))?,
             Some(pem) => {
                 let mut roots = RootCertStore::empty();
-                for certificate in pem.certificates("CA")? {
-                    roots
-                        .add(certificate)
-                        .map_err(|error| bad("a CA certificate cannot be used", error))?;
+                for certificate in pem.certificates("CA certificate")? {
+                    roots.add(certificate).map_err(|error| {
+                        bad(
+                            &format!("a CA certificate in {pem:?} cannot be used"),
+                            error,
+                        )
+                    })?;
                 }
                 builder.with_root_certificates(roots)
             }
@@ -106,7 +118,14 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder
                 .with_client_auth_cert(chain.certificates("client certificate")?, key.key()?)
-                .map_err(|error| bad("the client certificate and key cannot be used", error))?,
+                .map_err(|error| {
+                    let why = match error {
+                        rustls::Error::InconsistentKeys(_) => "do not belong together",
+                        _ => "cannot be used",
+                    };
+                    let what = format!("the client certificate in {chain:?} and key in {key:?}");
+                    bad(&format!("{what} {why}"), error)
+                })?,
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
         let server_name = match &self.server_name {
@@ -116,6 +135,7 @@ impl Tls {
         Ok(TlsConnector {
             connector: tokio_rustls::TlsConnector::from(Arc::new(config)),
             server_name,
+            has_identity: self.identity.is_some(),
         })
     }
 }
@@ -154,21 +174,39 @@ impl Pem {
         let text = self.read(what)?;
         let certificates = CertificateDer::pem_slice_iter(&text)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| {
-                Error::invalid_config(format!("TLS: {what} in {self:?} is not PEM: {error}"))
-                    .with_source(error)
-            })?;
+            .map_err(|error| self.unusable(what, &text, &error))?;
         if certificates.is_empty() {
-            return Err(Error::invalid_config(format!("TLS: no {what} in {self:?}")));
+            return Err(self.unusable(what, &text, &pem::Error::NoItemsFound));
         }
         Ok(certificates)
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>> {
-        PrivateKeyDer::from_pem_slice(&self.read("client key")?).map_err(|error| {
-            Error::invalid_config(format!("TLS: no client key in {self:?}: {error}"))
-                .with_source(error)
-        })
+        let what = "client key";
+        let text = self.read(what)?;
+        PrivateKeyDer::from_pem_slice(&text).map_err(|error| self.unusable(what, &text, &error))
+    }
+
+    /// Says what is wrong in words of its own and without a source: the parser's errors quote what
+    /// they read, and a key whose line breaks were lost is one such line.
+    fn unusable(&self, what: &str, text: &[u8], error: &pem::Error) -> Error {
+        let has = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
+        let why = match error {
+            pem::Error::NoItemsFound if has(b"-----BEGIN ENCRYPTED PRIVATE KEY") => {
+                "the key is encrypted, and etcdkit takes no passphrase"
+            }
+            pem::Error::NoItemsFound if has(b"-----BEGIN ") => {
+                "its PEM sections are of other kinds"
+            }
+            pem::Error::NoItemsFound => "it holds no PEM section",
+            pem::Error::MissingSectionEnd { .. } => "a PEM section has no end",
+            pem::Error::IllegalSectionStart { .. } => {
+                "a PEM section does not begin with a line of its own; are the line breaks lost?"
+            }
+            pem::Error::Base64Decode(_) => "a PEM section is not base64",
+            _ => "it is not PEM",
+        };
+        Error::invalid_config(format!("TLS: no {what} in {self:?}: {why}"))
     }
 }
 
@@ -196,28 +234,70 @@ fn server_name(name: &str) -> Result<ServerName<'static>> {
 pub(crate) struct TlsConnector {
     connector: tokio_rustls::TlsConnector,
     server_name: Option<ServerName<'static>>,
+    has_identity: bool,
 }
 
 impl TlsConnector {
     /// Shakes hands, expecting a certificate for `host` unless the settings name another.
-    pub(crate) async fn connect<I>(
-        &self,
-        host: &str,
-        io: I,
-    ) -> std::io::Result<tokio_rustls::client::TlsStream<I>>
-    where
-        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    {
+    pub(crate) async fn connect(&self, host: &str, io: BoxedIo) -> io::Result<BoxedIo> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
-            None => server_name(host).map_err(std::io::Error::other)?,
+            None => server_name(host).map_err(io::Error::other)?,
         };
-        let stream = self.connector.connect(name, io).await?;
+        let has_identity = self.has_identity;
+        let stream = self.connector.connect(name, io).await;
+        let stream = stream.map_err(|error| {
+            let hangs_up = "the server hangs up on TLS; is its scheme http?";
+            explain(error, has_identity, hangs_up)
+        })?;
         if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return Err(std::io::Error::other(
+            return Err(io::Error::other(
                 "the server does not speak HTTP/2 over TLS",
             ));
         }
-        Ok(stream)
+        // In TLS 1.3 the client is done before the server has looked at the client's certificate.
+        Ok(Box::new(FirstWords::new(
+            stream,
+            move |first| match first {
+                First::Byte(_) => Ok(()),
+                First::Failed(error) => {
+                    let hangs_up = "the server hangs up after the TLS handshake";
+                    Err(explain(error, has_identity, hangs_up))
+                }
+            },
+        )))
     }
+}
+
+/// Puts into words what a failure before the first answer means, where rustls is terse.
+fn explain(error: io::Error, has_identity: bool, hangs_up: &str) -> io::Error {
+    use rustls::Error::{AlertReceived, InvalidMessage};
+
+    let of_tls = error.get_ref().and_then(|cause| cause.downcast_ref());
+    let what = match of_tls {
+        Some(AlertReceived(alert)) if is_about_client_certificate(*alert) => match has_identity {
+            true => "the server refuses the client's certificate",
+            false => "the server asks for a client certificate, and the TLS settings have none",
+        },
+        Some(InvalidMessage(_)) => "the server does not answer in TLS; is its scheme http?",
+        Some(_) => return error,
+        None => hangs_up,
+    };
+    io::Error::new(error.kind(), format!("{what} ({error})"))
+}
+
+/// Not every server has an alert of its own for a missing certificate: Debian's etcd 3.4 sends that of
+/// a bad one.
+fn is_about_client_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
 }
