@@ -3,11 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use etcdkit_proto::health::{HealthCheckRequest, HealthCheckResponse};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
 use prost::Message;
 
 use crate::{
-    ErrorKind, Result,
+    Result,
     config::{ClientBuilder, Config},
     exec::{Call, Method, Request, RetryBudget},
     policy::Class,
@@ -94,9 +94,9 @@ pub(crate) struct Core {
 /// the request for seconds and answering that it may have been applied.
 const HAS_LEADER: HeaderName = HeaderName::from_static("hasleader");
 
-const HEALTH: Method = Method {
+static HEALTH: Method = Method {
     name: "connect",
-    path: "/grpc.health.v1.Health/Check",
+    path: PathAndQuery::from_static("/grpc.health.v1.Health/Check"),
 };
 
 impl Core {
@@ -129,7 +129,7 @@ impl Core {
     pub(crate) fn headers(&self, class: Class) -> HeaderMap {
         match class {
             Class::Write | Class::Read => self.headers.clone(),
-            Class::Local => self.headers_local.clone(),
+            Class::Local | Class::Probe => self.headers_local.clone(),
         }
     }
 
@@ -149,19 +149,22 @@ impl Core {
     /// Waits for a connection and asks for the server's health, which needs no permission.
     pub(crate) async fn verify(self: &Arc<Self>) -> Result<()> {
         // Dialling takes one timeout at the most; the second is for whatever comes between.
-        self.pool.first(self.config.connect_timeout * 2).await?;
+        self.pool
+            .first(self.config.connect_timeout.saturating_mul(2))
+            .await?;
         let request = Request {
             method: &HEALTH,
             frame: Frame::of(&HealthCheckRequest::default()),
-            class: Class::Local,
-            timeout: Some(self.config.request_timeout),
+            class: Class::Probe,
+            timeout: None,
             only: None,
         };
-        let checked = Call::new(self, request, HealthCheckResponse::decode).await;
-        match checked {
-            // Servers before 3.3 and some proxies have no health service, yet they answer.
-            Err(error) if error.kind() == ErrorKind::Unimplemented => Ok(()),
-            checked => checked.map(|_| ()),
+        match Call::new(self, request, HealthCheckResponse::decode).await {
+            Ok(_) => Ok(()),
+            // Any refusal comes from a server that speaks gRPC, such as a learner, or one without a
+            // health service.
+            Err(error) if error.code().is_some() => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }

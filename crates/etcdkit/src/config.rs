@@ -11,7 +11,7 @@ use crate::{
     Client, Error, Result,
     client::Core,
     transport::{
-        connection::KeepAlive,
+        connection::{KeepAlive, PING_APART},
         dial::{Connector, Dialer},
         endpoint::{Address, Endpoint, IntoEndpoints},
         pool::Limits,
@@ -132,8 +132,8 @@ impl ClientBuilder {
     }
 
     /// Pings a connection on which requests wait and nothing was heard for `interval`, and gives it
-    /// up when there is no answer within `timeout`. Default 10 s and 5 s. Intervals below 5 s are
-    /// refused, since etcd closes connections that ping more often; idle connections are not pinged.
+    /// up when there is no answer within `timeout`. Default 10 s and 5 s. Intervals below 6 s are
+    /// refused, since etcd closes connections that ping every 5 s; idle connections are not pinged.
     pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.keep_alive = KeepAlive { interval, timeout };
         self
@@ -238,8 +238,8 @@ impl ClientBuilder {
         if self.connect_timeout.is_zero() || self.request_timeout.is_zero() {
             return refuse("a timeout of zero; every call would fail");
         }
-        if self.keep_alive.interval < Duration::from_secs(5) {
-            return refuse("a keep-alive interval below 5 s, for which etcd closes connections");
+        if self.keep_alive.interval < PING_APART {
+            return refuse("a keep-alive interval below 6 s, for which etcd closes connections");
         }
         if self.keep_alive.timeout.is_zero() {
             return refuse("a keep-alive timeout of zero; every connection would be given up");
@@ -280,7 +280,7 @@ mod tests {
         assert!(refused(builder().endpoint("https://b:1")).contains("mix http and https"));
         assert!(refused(builder().connect_timeout(Duration::ZERO)).contains("zero"));
         assert!(refused(builder().request_timeout(Duration::ZERO)).contains("zero"));
-        assert!(refused(builder().keep_alive(second, second)).contains("below 5 s"));
+        assert!(refused(builder().keep_alive(second, second)).contains("below 6 s"));
         assert!(refused(builder().connections_per_endpoint(0)).contains("1 to 64"));
         assert!(refused(builder().max_send_bytes(0)).contains("max_send_bytes"));
         assert!(refused(builder().max_receive_bytes(0)).contains("max_receive_bytes"));

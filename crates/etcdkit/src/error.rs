@@ -260,12 +260,15 @@ impl fmt::Display for Error {
         }
         f.write_str(message)?;
         if let Some(elapsed) = elapsed {
-            let plural = if *attempts == 1 { "" } else { "s" };
-            write!(f, " ({attempts} attempt{plural} in {elapsed:.1?}")?;
-            match outcome {
-                Outcome::NotApplied => write!(f, ", not applied)")?,
-                Outcome::Unknown => write!(f, ", may have been applied)")?,
+            match attempts {
+                0 => write!(f, " (not sent within {elapsed:.1?}")?,
+                1 => write!(f, " (1 attempt in {elapsed:.1?}")?,
+                more => write!(f, " ({more} attempts in {elapsed:.1?}")?,
             }
+            f.write_str(match outcome {
+                Outcome::NotApplied => ", not applied)",
+                Outcome::Unknown => ", may have been applied)",
+            })?;
         }
         Ok(())
     }
@@ -370,6 +373,13 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "put on http://127.0.0.1:2379: etcdserver: no leader (2 attempts in 1.5s, not applied)"
+        );
+        let error = Error::new(ErrorKind::Connect, "no endpoint")
+            .with_operation("get")
+            .with_story(0, Duration::from_millis(300));
+        assert_eq!(
+            error.to_string(),
+            "get: no endpoint (not sent within 300.0ms, not applied)"
         );
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Which of a server's errors mean that nothing was applied is read from etcd's server code: a
 //! request refused before it is proposed, or while it is applied, leaves no trace; one whose waiting
-//! was cut short may still be applied later.
+//! was cut short may still be applied later. One refusal says less than it seems to: the quota is
+//! looked at when a write has been applied, too, and the answer is the same.
 
 use etcdkit_proto::Code;
 
@@ -17,13 +18,17 @@ pub(crate) enum Class {
     Read,
     /// Changes nothing, and one member answers from what it has.
     Local,
+    /// Only finds out whether somebody answers; whatever the answer is, it is one.
+    Probe,
 }
 
 /// How an attempt ended that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The server never processed the request.
+    /// The connection was closing; the server never processed the request.
     NotSent,
+    /// The server would not take the request, and did not process it.
+    Refused,
     /// The connection broke, or no answer came, after the request was handed over.
     Lost,
     /// The server answered.
@@ -45,6 +50,7 @@ pub(crate) struct Verdict {
 pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
     let (applied, passing, avoid) = match ending {
         Ending::NotSent => (Outcome::NotApplied, true, false),
+        Ending::Refused => (Outcome::NotApplied, true, true),
         Ending::Lost => (Outcome::Unknown, true, false),
         Ending::Unusable => (Outcome::Unknown, false, false),
         Ending::Answered { kind, code } => (
@@ -65,6 +71,14 @@ pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
             retry: passing,
             avoid,
         },
+        Class::Probe => {
+            let retry = passing && !matches!(ending, Ending::Answered { .. });
+            Verdict {
+                outcome: Outcome::NotApplied,
+                retry,
+                avoid,
+            }
+        }
     }
 }
 
@@ -77,6 +91,7 @@ fn applied(kind: ErrorKind, code: Code) -> Outcome {
         | Kind::TimeoutDueToConnectionLost
         | Kind::TimeoutLeaderTransfer
         | Kind::Stopped
+        | Kind::NoSpace
         | Kind::RequestCanceled
         | Kind::ServerDeadlineExceeded => Outcome::Unknown,
         Kind::Server | Kind::Unimplemented => match code {
@@ -145,14 +160,23 @@ mod tests {
     }
 
     #[test]
-    fn a_request_never_sent_is_sent_again() {
-        for class in [Class::Write, Class::Read, Class::Local] {
-            let verdict = judge(Ending::NotSent, class);
-            assert_eq!(
-                (verdict.outcome, verdict.retry),
-                (Outcome::NotApplied, true)
-            );
+    fn a_request_never_processed_is_sent_again() {
+        for class in [Class::Write, Class::Read, Class::Local, Class::Probe] {
+            for ending in [Ending::NotSent, Ending::Refused] {
+                let verdict = judge(ending, class);
+                assert_eq!(
+                    (verdict.outcome, verdict.retry),
+                    (Outcome::NotApplied, true)
+                );
+            }
         }
+    }
+
+    #[test]
+    fn a_probe_takes_every_answer() {
+        assert!(!judge(answered(EtcdError::NotSupportedForLearner), Class::Probe).retry);
+        assert!(!judge(answered(EtcdError::NoLeader), Class::Probe).retry);
+        assert!(judge(Ending::Lost, Class::Probe).retry);
     }
 
     #[test]
@@ -163,6 +187,7 @@ mod tests {
             EtcdError::TimeoutDueToConnectionLost,
             EtcdError::TimeoutLeaderTransfer,
             EtcdError::Stopped,
+            EtcdError::NoSpace,
             EtcdError::RequestCanceled,
             EtcdError::ServerDeadlineExceeded,
         ];

@@ -4,6 +4,7 @@ use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
 use etcdkit_proto::etcdserverpb as pb;
+use http::uri::PathAndQuery;
 use prost::Message;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 
 static MEMBER_LIST: Method = Method {
     name: "member list",
-    path: "/etcdserverpb.Cluster/MemberList",
+    path: PathAndQuery::from_static("/etcdserverpb.Cluster/MemberList"),
 };
 
 impl Client {

@@ -4,6 +4,7 @@ use std::{borrow::Cow, future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
 use etcdkit_proto::etcdserverpb as pb;
+use http::uri::PathAndQuery;
 use prost::Message;
 
 use crate::{
@@ -15,17 +16,17 @@ use crate::{
 
 static STATUS: Method = Method {
     name: "status",
-    path: "/etcdserverpb.Maintenance/Status",
+    path: PathAndQuery::from_static("/etcdserverpb.Maintenance/Status"),
 };
 
 static HASH_KV: Method = Method {
     name: "hash kv",
-    path: "/etcdserverpb.Maintenance/HashKV",
+    path: PathAndQuery::from_static("/etcdserverpb.Maintenance/HashKV"),
 };
 
 static ALARM: Method = Method {
     name: "alarm list",
-    path: "/etcdserverpb.Maintenance/Alarm",
+    path: PathAndQuery::from_static("/etcdserverpb.Maintenance/Alarm"),
 };
 
 impl Client {

@@ -32,8 +32,8 @@ use crate::{
 const PAUSE_FIRST: Duration = Duration::from_millis(25);
 const PAUSE_MOST: Duration = Duration::from_secs(1);
 
-/// A request that may be repeated is taken elsewhere after this part of its time, but not sooner than
-/// a healthy server under load may need.
+/// A read that is not answered within this part of its time is taken elsewhere, if there is another
+/// endpoint, but not sooner than a healthy server under load may need.
 const ATTEMPT_SHARE: u32 = 4;
 const ATTEMPT_LEAST: Duration = Duration::from_millis(500);
 
@@ -42,6 +42,10 @@ pin_project! {
     ///
     /// Nothing is sent before it is first polled. Dropping it cancels it on the wire; a write that
     /// was under way then may or may not have been applied.
+    ///
+    /// # Panics
+    ///
+    /// Polling panics outside of a tokio runtime that has its I/O and time drivers enabled.
     #[must_use = "futures do nothing unless polled"]
     pub struct Call<T> {
         stage: Stage<T>,
@@ -88,9 +92,13 @@ enum Step {
     Choose,
     /// No connection is open; waits for one.
     Wait(Change),
-    /// An attempt, and when to take the request elsewhere.
+    /// An attempt, and when to see whether the request would fare better elsewhere.
     Try(Attempt, Instant),
-    Pause(Instant),
+    /// Waits before the next attempt, which the budget still has to pay for unless it is `paid`.
+    Pause {
+        until: Instant,
+        paid: bool,
+    },
 }
 
 impl<T> Call<T> {
@@ -206,13 +214,17 @@ impl<T> Running<T> {
                 Poll::Pending => Turn::Until(*give_up),
                 Poll::Ready(Ok(message)) => {
                     self.plan.core.budget.deposit();
+                    // A local read says nothing of whether the member can serve others.
+                    if matches!(self.plan.request.class, Class::Write | Class::Read) {
+                        attempt.connection().pulse.health.well();
+                    }
                     Turn::Done((self.plan.decode)(message).map_err(|error| {
                         self.conclude(undecodable(error, self.plan.request.class))
                     }))
                 }
                 Poll::Ready(Err(failure)) => self.failed(failure),
             },
-            Step::Pause(until) => Turn::Until(*until),
+            Step::Pause { until, .. } => Turn::Until(*until),
         }
     }
 
@@ -237,20 +249,14 @@ impl<T> Running<T> {
         let headers = core.headers(request.class);
         let limit = core.config.max_receive_bytes;
         let frame = request.frame.bytes();
-        match Attempt::new(
-            Arc::clone(&connection),
-            request.method.path,
-            headers,
-            frame,
-            limit,
-        ) {
+        match Attempt::new(connection, &request.method.path, headers, frame, limit) {
             Ok(attempt) => {
                 self.attempts += 1;
-                let give_up = match request.class {
+                let look_up = match request.class {
                     Class::Write => self.deadline,
-                    Class::Read | Class::Local => self.take_elsewhere_at(),
+                    Class::Read | Class::Local | Class::Probe => self.look_up_at(),
                 };
-                self.go(Step::Try(attempt, give_up))
+                self.go(Step::Try(attempt, look_up))
             }
             Err(Failure::NotSent(cause)) => {
                 let error = Error::new(ErrorKind::InvalidConfig, cause.to_string());
@@ -260,7 +266,7 @@ impl<T> Running<T> {
         }
     }
 
-    fn take_elsewhere_at(&self) -> Instant {
+    fn look_up_at(&self) -> Instant {
         let share = (self.deadline - self.started) / ATTEMPT_SHARE;
         self.deadline.min(Instant::now() + share.max(ATTEMPT_LEAST))
     }
@@ -276,60 +282,95 @@ impl<T> Running<T> {
         if ending == Ending::NotSent {
             core.pool.retire(&connection);
         }
-        // What was never sent burdens nobody, so it does not count against the budget.
-        if !verdict.retry || (ending != Ending::NotSent && !core.budget.withdraw()) {
+        if !verdict.retry {
             return Turn::Done(Err(self.conclude(error)));
         }
         tracing::debug!(operation = self.plan.request.method.name, %error, "trying again");
         self.last = Some(error);
-        self.elsewhere(connection.place)
-    }
-
-    /// Goes to another endpoint if there is one, and otherwise waits a little first.
-    fn elsewhere(&mut self, place: usize) -> Turn<T> {
-        self.tried.insert(place);
-        if self.plan.request.only.is_none() && self.plan.core.pool.has_other(self.tried) {
+        self.tried.insert(connection.place);
+        // What was never sent burdens nobody, so it does not count against the budget.
+        let paid = ending == Ending::NotSent || self.pay();
+        if paid && self.has_elsewhere() {
             return self.go(Step::Choose);
         }
+        self.pause(paid)
+    }
+
+    fn pay(&self) -> bool {
+        self.plan.core.budget.withdraw(Instant::now().into_std())
+    }
+
+    fn has_elsewhere(&self) -> bool {
+        self.plan.request.only.is_none() && self.plan.core.pool.has_other(self.tried)
+    }
+
+    fn pause(&mut self, paid: bool) -> Turn<T> {
         self.tried = Tried::default();
         let pause = self.pauses.next(fastrand::f64());
-        self.go(Step::Pause(self.deadline.min(Instant::now() + pause)))
+        let until = self.deadline.min(Instant::now() + pause);
+        self.go(Step::Pause { until, paid })
     }
 
     /// The instant that the machine waited for has come; an error ends the call.
     fn time_is_up(&mut self) -> Option<Error> {
         let over = Instant::now() >= self.deadline;
         match std::mem::replace(&mut self.step, Step::Choose) {
+            Step::Try(attempt, _) if over => Some(self.unanswered(attempt)),
             Step::Try(attempt, _) => {
                 let connection = Arc::clone(attempt.connection());
-                let sent = attempt.is_sent();
-                drop(attempt);
-                connection.missed();
-                let ending = if sent { Ending::Lost } else { Ending::NotSent };
-                let outcome = policy::judge(ending, self.plan.request.class).outcome;
-                let waited = self.deadline - self.started;
-                let mut error =
-                    Error::new(ErrorKind::Timeout, format!("no answer within {waited:?}"))
-                        .with_outcome(outcome)
-                        .with_endpoint(Arc::clone(&connection.endpoint.text));
-                if let Some(cause) = self.last.take() {
-                    error = error.with_source(cause);
+                connection.pulse.missed();
+                let mut tried = self.tried;
+                tried.insert(connection.place);
+                // Whoever has begun to answer is heard out, and so is the only one there is: if the
+                // connection is dead, the ping that it now gets will end the attempt.
+                let other = self.plan.request.only.is_none()
+                    && self.plan.core.pool.has_other(tried)
+                    && !attempt.is_answered();
+                if !other {
+                    self.step = Step::Try(attempt, self.deadline);
+                    return None;
                 }
-                if over {
-                    return Some(self.conclude(error));
-                }
-                self.last = Some(error);
-                self.elsewhere(connection.place);
+                self.tried = tried;
+                self.last = Some(self.unanswered(attempt));
                 None
             }
-            Step::Pause(_) | Step::Wait(_) | Step::Choose if over => {
+            Step::Pause { .. } | Step::Wait(_) | Step::Choose if over => {
                 let error = self.last.take();
                 let error = error
                     .unwrap_or_else(|| self.plan.core.pool.unreachable(self.plan.request.only));
                 Some(self.conclude(error))
             }
-            Step::Pause(_) | Step::Wait(_) | Step::Choose => None,
+            Step::Pause { paid, .. } => {
+                if !paid && !self.pay() {
+                    self.pause(false);
+                }
+                None
+            }
+            Step::Wait(_) | Step::Choose => None,
         }
+    }
+
+    /// The error of a request that was given up without an answer.
+    fn unanswered(&mut self, mut attempt: Attempt) -> Error {
+        let connection = Arc::clone(attempt.connection());
+        let ending = if attempt.is_sent() {
+            Ending::Lost
+        } else {
+            Ending::NotSent
+        };
+        drop(attempt);
+        let waited = self.started.elapsed();
+        if waited >= ATTEMPT_LEAST {
+            connection.pulse.missed();
+        }
+        let outcome = policy::judge(ending, self.plan.request.class).outcome;
+        let mut error = Error::new(ErrorKind::Timeout, format!("no answer within {waited:.1?}"))
+            .with_outcome(outcome)
+            .with_endpoint(Arc::clone(&connection.endpoint.text));
+        if let Some(cause) = self.last.take() {
+            error = error.with_source(cause);
+        }
+        self.conclude(error)
     }
 
     fn conclude(&self, error: Error) -> Error {

@@ -22,8 +22,18 @@ pub(super) fn explain(
                 Error::new(ErrorKind::Connect, what).with_source(cause),
             )
         }
+        Failure::Refused(cause) => {
+            let what = format!("the server takes no further request on the connection: {cause}");
+            (
+                Ending::Refused,
+                Error::new(ErrorKind::Server, what).with_source(cause),
+            )
+        }
         Failure::Lost(cause) => {
-            let what = format!("the connection was lost: {cause}");
+            let what = match connection.pulse.broke() {
+                Some(why) => format!("the connection was lost: {why}"),
+                None => format!("the connection was lost: {cause}"),
+            };
             (
                 Ending::Lost,
                 Error::new(ErrorKind::Disconnected, what).with_source(cause),
@@ -53,7 +63,7 @@ pub(super) fn explain(
     };
     let verdict = policy::judge(ending, class);
     if verdict.avoid {
-        connection.health.refused();
+        connection.pulse.health.refused();
     }
     let endpoint = Arc::clone(&connection.endpoint.text);
     (

@@ -11,6 +11,7 @@ mod replies;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 
 pub use self::call::Call;
 pub(crate) use self::{
@@ -25,7 +26,7 @@ pub(crate) struct Method {
     /// The operation's name in errors and traces, such as `put`.
     pub(crate) name: &'static str,
     /// The gRPC path, such as `/etcdserverpb.KV/Put`.
-    pub(crate) path: &'static str,
+    pub(crate) path: PathAndQuery,
 }
 
 /// One request, ready to be sent any number of times.

@@ -56,7 +56,7 @@ impl Replies {
         })?;
         let headers = core.headers(request.class);
         let limit = core.config.max_receive_bytes;
-        let path = request.method.path;
+        let path = &request.method.path;
         let attempt = Attempt::new(
             Arc::clone(&connection),
             path,
@@ -83,7 +83,7 @@ impl Replies {
             Ok(Err(failure)) => failure,
             Err(_) => {
                 let connection = self.attempt.connection();
-                connection.missed();
+                connection.pulse.missed();
                 let what = format!("no answer within {:?}", self.silence);
                 let error = Error::new(ErrorKind::Timeout, what)
                     .with_endpoint(Arc::clone(&connection.endpoint.text))

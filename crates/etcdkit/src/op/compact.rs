@@ -4,6 +4,7 @@ use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
 use etcdkit_proto::etcdserverpb as pb;
+use http::uri::PathAndQuery;
 use prost::Message;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 
 static METHOD: Method = Method {
     name: "compact",
-    path: "/etcdserverpb.KV/Compact",
+    path: PathAndQuery::from_static("/etcdserverpb.KV/Compact"),
 };
 
 impl Client {

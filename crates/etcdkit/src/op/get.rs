@@ -3,6 +3,7 @@
 use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use prost::Message;
 
 use super::range::RangeMessage;
@@ -10,7 +11,7 @@ use crate::{Blob, Call, Client, KeyRange, KeyValue, Revision, exec::Method};
 
 static METHOD: Method = Method {
     name: "get",
-    path: "/etcdserverpb.KV/Range",
+    path: PathAndQuery::from_static("/etcdserverpb.KV/Range"),
 };
 
 impl Client {

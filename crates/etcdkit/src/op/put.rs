@@ -4,6 +4,7 @@ use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
 use etcdkit_proto::{EtcdError, etcdserverpb as pb};
+use http::uri::PathAndQuery;
 use prost::Message;
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 
 static METHOD: Method = Method {
     name: "put",
-    path: "/etcdserverpb.KV/Put",
+    path: PathAndQuery::from_static("/etcdserverpb.KV/Put"),
 };
 
 impl Client {

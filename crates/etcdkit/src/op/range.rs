@@ -4,6 +4,7 @@ use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
 use etcdkit_proto::etcdserverpb as pb;
+use http::uri::PathAndQuery;
 use prost::Message;
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 
 static METHOD: Method = Method {
     name: "range",
-    path: "/etcdserverpb.KV/Range",
+    path: PathAndQuery::from_static("/etcdserverpb.KV/Range"),
 };
 
 impl Client {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use etcdkit_proto::etcdserverpb::{
     self as pb, request_op::Request as WireOp, response_op::Response as WireResponse,
 };
+use http::uri::PathAndQuery;
 use prost::Message;
 
 use super::{DeleteResponse, PutResponse, RangeResponse, txn_op::wire_txn};
@@ -18,7 +19,7 @@ use crate::{
 
 static METHOD: Method = Method {
     name: "txn",
-    path: "/etcdserverpb.KV/Txn",
+    path: PathAndQuery::from_static("/etcdserverpb.KV/Txn"),
 };
 
 impl Client {

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -26,30 +26,33 @@ pub(crate) struct Attempt {
 
 #[derive(Debug)]
 enum Stage {
-    /// Waits until the server's limit of concurrent streams has room.
-    Ready {
+    New {
         sender: SendRequest<Bytes>,
-        head: Option<Request<()>>,
+        head: Request<()>,
         message: Bytes,
     },
-    /// Sent; waits for the head of the answer.
-    Head(ResponseFuture),
+    /// Handed over; waits for the head of the answer.
+    Head {
+        sender: SendRequest<Bytes>,
+        response: ResponseFuture,
+    },
     /// Reads messages, then the status behind them.
     Body(Messages),
+    Failed,
 }
 
 impl Attempt {
     pub(crate) fn new(
         connection: Arc<Connection>,
-        path: &'static str,
+        path: &PathAndQuery,
         headers: HeaderMap,
         message: Bytes,
         limit: usize,
     ) -> Result<Self, Failure> {
-        let head = Some(head(&connection, path, headers)?);
+        let head = head(&connection, path, headers)?;
         let sender = connection.sender();
-        connection.begin();
-        let stage = Stage::Ready {
+        connection.pulse.begin();
+        let stage = Stage::New {
             sender,
             head,
             message,
@@ -66,9 +69,22 @@ impl Attempt {
         &self.connection
     }
 
-    /// Whether anything may have reached the server.
-    pub(crate) fn is_sent(&self) -> bool {
-        !matches!(self.stage, Stage::Ready { .. })
+    /// Whether anything may have reached the server: not while the request waits for room among the
+    /// streams that the server allows.
+    pub(crate) fn is_sent(&mut self) -> bool {
+        match &mut self.stage {
+            Stage::New { .. } => false,
+            Stage::Head { sender, .. } => {
+                let mut cx = Context::from_waker(Waker::noop());
+                !matches!(sender.poll_ready(&mut cx), Poll::Pending)
+            }
+            Stage::Body(_) | Stage::Failed => true,
+        }
+    }
+
+    /// Whether the answer has begun.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.stage, Stage::Body(_))
     }
 
     /// The reply of a unary request, once the server has also said that all went well.
@@ -94,28 +110,32 @@ impl Attempt {
     ) -> Poll<Result<Option<Bytes>, Failure>> {
         loop {
             match &mut self.stage {
-                Stage::Ready {
-                    sender,
-                    head,
-                    message,
-                } => {
-                    ready!(sender.poll_ready(cx)).map_err(not_sent)?;
-                    let Some(head) = head.take() else {
-                        return Poll::Ready(Err(Failure::protocol("nothing to a failed attempt")));
+                Stage::New { .. } => {
+                    let stage = std::mem::replace(&mut self.stage, Stage::Failed);
+                    let Stage::New {
+                        mut sender,
+                        head,
+                        message,
+                    } = stage
+                    else {
+                        continue;
                     };
                     let (response, mut body) =
                         sender.send_request(head, false).map_err(not_sent)?;
                     // A failure here shows in the response too, and there with its cause.
-                    let _ = body.send_data(std::mem::take(message), true);
-                    self.stage = Stage::Head(response);
+                    let _ = body.send_data(message, true);
+                    self.stage = Stage::Head { sender, response };
                 }
-                Stage::Head(response) => {
+                Stage::Head { response, .. } => {
                     let response =
                         ready!(Pin::new(response).poll(cx)).map_err(Failure::of_stream)?;
-                    self.connection.answered();
+                    self.connection.pulse.answered();
                     self.stage = Stage::Body(Messages::new(response, self.limit)?);
                 }
                 Stage::Body(messages) => return messages.poll_next(cx),
+                Stage::Failed => {
+                    return Poll::Ready(Err(Failure::protocol("nothing to a failed attempt")));
+                }
             }
         }
     }
@@ -123,7 +143,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.connection.end();
+        self.connection.pulse.end();
     }
 }
 
@@ -134,13 +154,13 @@ fn not_sent(error: h2::Error) -> Failure {
 
 fn head(
     connection: &Connection,
-    path: &'static str,
+    path: &PathAndQuery,
     headers: HeaderMap,
 ) -> Result<Request<()>, Failure> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(connection.endpoint.scheme());
     parts.authority = Some(connection.endpoint.authority.clone());
-    parts.path_and_query = Some(PathAndQuery::from_static(path));
+    parts.path_and_query = Some(path.clone());
     let mut head = Request::new(());
     *head.uri_mut() = Uri::from_parts(parts).map_err(|error| Failure::NotSent(error.into()))?;
     *head.method_mut() = Method::POST;

@@ -3,75 +3,40 @@
 use std::{
     io,
     sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use h2::{PingPong, client::SendRequest};
-use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::{
     dial::{DialError, Dialer},
     endpoint::Endpoint,
+    health::Health,
 };
 
 /// Receive windows: large enough that a reply of some megabytes is not held up by a round trip.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// How long an endpoint is avoided after its first refusal; doubled with each further one.
-const AVOID_FIRST: Duration = Duration::from_secs(1);
-const AVOID_MOST: Duration = Duration::from_secs(16);
+/// How many cancelled requests are remembered, so that their late answers are expected.
+const CANCELLED_REQUESTS: usize = 4096;
 
-/// What is known of an endpoint beyond its connections.
-#[derive(Debug)]
-pub(crate) struct Health {
-    epoch: Instant,
-    /// Milliseconds since `epoch` until which the endpoint is avoided; 0 is healthy.
-    avoid_until: AtomicU64,
-    strikes: AtomicU32,
-}
+/// Servers count pings that come sooner than five seconds after the last one, or too often while
+/// nothing is asked, and hang up at the third. Whatever they send starts the count anew.
+pub(crate) const PING_APART: Duration = Duration::from_secs(6);
+const PINGS_UNHEARD: u32 = 2;
 
-impl Health {
-    pub(crate) fn new() -> Self {
-        Self {
-            epoch: Instant::now(),
-            avoid_until: AtomicU64::new(0),
-            strikes: AtomicU32::new(0),
-        }
-    }
-
-    pub(crate) fn is_suspect(&self) -> bool {
-        match self.avoid_until.load(Ordering::Relaxed) {
-            0 => false,
-            until => until > self.epoch.elapsed().as_millis() as u64,
-        }
-    }
-
-    /// Avoids the endpoint for a while: it answered that it cannot serve.
-    pub(crate) fn refused(&self) {
-        let strikes = self.strikes.fetch_add(1, Ordering::Relaxed).min(8);
-        let pause = AVOID_FIRST.saturating_mul(1 << strikes).min(AVOID_MOST);
-        let until = (self.epoch.elapsed() + pause).as_millis() as u64;
-        self.avoid_until.store(until, Ordering::Relaxed);
-    }
-
-    /// Avoids the endpoint until it shows a sign of life: it did not answer at all.
-    pub(crate) fn silent(&self) {
-        self.avoid_until.store(u64::MAX, Ordering::Relaxed);
-    }
-
-    pub(crate) fn well(&self) {
-        // Nearly every call ends here, and mostly there is nothing to write.
-        if self.avoid_until.load(Ordering::Relaxed) != 0 {
-            self.avoid_until.store(0, Ordering::Relaxed);
-            self.strikes.store(0, Ordering::Relaxed);
-        }
-    }
-}
+/// How long a connection on which a request went unanswered may take to answer a ping.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that has shown that the other side is alive.
 #[derive(Debug)]
@@ -79,13 +44,24 @@ pub(crate) struct Connection {
     pub(crate) endpoint: Arc<Endpoint>,
     /// The endpoint's place in the client's list.
     pub(crate) place: usize,
-    pub(crate) health: Arc<Health>,
+    pub(crate) pulse: Arc<Pulse>,
     sender: SendRequest<Bytes>,
+}
+
+/// What requests tell whoever watches over their connection. It outlives the connection's own handle,
+/// with which h2 would wait for further requests for ever.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    pub(crate) health: Arc<Health>,
     in_flight: AtomicUsize,
-    /// Answers received, from which the keep-alive sees that no ping is needed.
+    /// Heads of answers received.
     answers: AtomicUsize,
+    /// Asks for a ping, because a request got no answer in its time.
     probe: Notify,
+    /// Tells the refiller that the connection takes no more requests.
     pub(crate) retired: Notify,
+    /// Why the connection ended, for requests that only see that it did.
+    broke: OnceLock<String>,
 }
 
 /// Why no connection came about.
@@ -130,18 +106,40 @@ impl Connection {
         health: Arc<Health>,
         within: Duration,
     ) -> Result<(Arc<Self>, Engine), ConnectError> {
+        let pulse = Arc::new(Pulse {
+            health,
+            in_flight: AtomicUsize::new(0),
+            answers: AtomicUsize::new(0),
+            probe: Notify::new(),
+            retired: Notify::new(),
+            broke: OnceLock::new(),
+        });
         let opening = async {
             let io = dialer.dial(&endpoint).await.map_err(ConnectError::Dial)?;
             let (sender, mut connection) = h2::client::Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .enable_push(false)
+                // These bounds guard servers from hostile clients. A client that cancels many
+                // requests would meet them itself, and lose the requests of others with them.
+                .max_concurrent_reset_streams(CANCELLED_REQUESTS)
+                .max_local_error_reset_streams(None)
+                .data_frame_budget(usize::MAX)
                 .handshake(io)
                 .await
                 .map_err(ConnectError::Handshake)?;
             // A fresh connection always has its ping handle to give.
             let ping_pong = connection.ping_pong();
-            let driver = tokio::spawn(connection);
+            let driver = tokio::spawn({
+                let pulse = Arc::clone(&pulse);
+                async move {
+                    let ended = connection.await;
+                    if let Err(error) = &ended {
+                        let _ = pulse.broke.set(error.to_string());
+                    }
+                    ended
+                }
+            });
             let Some(mut ping_pong) = ping_pong else {
                 return Err(no_ping_handle());
             };
@@ -157,24 +155,24 @@ impl Connection {
             Ok(opened) => opened?,
             Err(_) => return Err(ConnectError::Silent(within)),
         };
-        health.well();
-        let connection = Self {
-            endpoint,
-            place,
-            health,
-            sender,
-            in_flight: AtomicUsize::new(0),
-            answers: AtomicUsize::new(0),
-            probe: Notify::new(),
-            retired: Notify::new(),
-        };
-        Ok((Arc::new(connection), engine))
+        pulse.health.well();
+        Ok((
+            Arc::new(Self {
+                endpoint,
+                place,
+                pulse,
+                sender,
+            }),
+            engine,
+        ))
     }
 
     pub(crate) fn sender(&self) -> SendRequest<Bytes> {
         self.sender.clone()
     }
+}
 
+impl Pulse {
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
@@ -189,7 +187,6 @@ impl Connection {
 
     pub(crate) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
-        self.health.well();
     }
 
     /// A request got no answer in its time: others go elsewhere until a ping is answered.
@@ -198,21 +195,22 @@ impl Connection {
         self.probe.notify_one();
     }
 
-    /// Takes the connection out of use; what is under way on it may still finish.
-    pub(crate) fn retire(&self) {
-        self.retired.notify_one();
+    /// Why the connection ended, once it has.
+    pub(crate) fn broke(&self) -> Option<&str> {
+        self.broke.get().map(String::as_str)
     }
 
-    /// Runs the connection until it breaks or goes silent; drop it to let what is left finish.
-    pub(crate) async fn run(&self, engine: &mut Engine, keep_alive: KeepAlive) -> io::Error {
-        let Engine { driver, ping_pong } = engine;
+    /// Runs a connection until it breaks or goes silent.
+    pub(crate) async fn run(self: Arc<Self>, mut engine: Engine, pings: KeepAlive) -> io::Error {
+        let Engine { driver, ping_pong } = &mut engine;
         tokio::select! {
             ended = &mut *driver => match ended {
                 Ok(Ok(())) => io::Error::from(io::ErrorKind::ConnectionAborted),
                 Ok(Err(error)) => io::Error::other(error),
                 Err(error) => io::Error::other(error),
             },
-            silence = self.watch_for_silence(ping_pong, keep_alive) => {
+            silence = self.watch_for_silence(ping_pong, pings) => {
+                let _ = self.broke.set(silence.to_string());
                 driver.abort();
                 silence
             }
@@ -223,22 +221,39 @@ impl Connection {
     /// pings without a call under way for abuse and closes the connection.
     async fn watch_for_silence(&self, ping_pong: &mut PingPong, pings: KeepAlive) -> io::Error {
         let mut heard = self.answers.load(Ordering::Relaxed);
+        // Opening the connection has just taken a ping.
+        let (mut last_ping, mut unheard) = (Instant::now(), 1);
         loop {
             let asked = timeout(pings.interval, self.probe.notified()).await.is_ok();
             let answers = self.answers.load(Ordering::Relaxed);
-            if !asked && (self.in_flight() == 0 || answers != heard) {
-                heard = answers;
+            if answers != heard {
+                (heard, unheard) = (answers, 0);
+                if !asked {
+                    continue;
+                }
+            }
+            let idle = self.in_flight() == 0;
+            if idle && (!asked || unheard >= PINGS_UNHEARD) {
+                // What was silent stays avoided for a while, and is then tried again.
+                self.health.alive();
                 continue;
             }
-            match timeout(pings.timeout, ping_pong.ping(h2::Ping::opaque())).await {
-                Ok(Ok(_)) => self.health.well(),
+            if unheard > 0 {
+                sleep_until(last_ping + PING_APART).await;
+            }
+            (last_ping, unheard) = (Instant::now(), unheard + 1);
+            let within = if asked {
+                pings.timeout.min(PROBE_TIMEOUT)
+            } else {
+                pings.timeout
+            };
+            match timeout(within, ping_pong.ping(h2::Ping::opaque())).await {
+                Ok(Ok(_)) => self.health.alive(),
                 Ok(Err(error)) => return io::Error::other(error),
                 Err(_) => {
                     self.health.silent();
-                    return io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        format!("no answer to a ping within {:?}", pings.timeout),
-                    );
+                    let what = format!("no answer to a ping within {within:?}");
+                    return io::Error::new(io::ErrorKind::TimedOut, what);
                 }
             }
         }
@@ -248,32 +263,4 @@ impl Connection {
 fn no_ping_handle() -> ConnectError {
     let source = io::Error::other("a fresh connection has no ping handle");
     ConnectError::Dial(DialError { source, tls: false })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_are_forgotten_after_a_success() {
-        let health = Health::new();
-        assert!(!health.is_suspect());
-        health.refused();
-        assert!(health.is_suspect());
-        health.well();
-        assert!(!health.is_suspect());
-        health.silent();
-        assert!(health.is_suspect());
-        health.well();
-        assert!(!health.is_suspect());
-    }
-
-    #[test]
-    fn many_refusals_do_not_overflow() {
-        let health = Health::new();
-        (0..100).for_each(|_| health.refused());
-        assert!(health.is_suspect());
-        let until = health.avoid_until.load(Ordering::Relaxed);
-        assert!(until <= (health.epoch.elapsed() + AVOID_MOST).as_millis() as u64);
-    }
 }

@@ -8,6 +8,7 @@ pub(crate) mod backoff;
 pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod endpoint;
+pub(crate) mod health;
 pub(crate) mod pick;
 pub(crate) mod pool;
 mod reply;
@@ -21,8 +22,10 @@ use etcdkit_proto::Code;
 /// How one attempt at a request failed, by what that means for trying again.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The server never saw the request, or says that it did not process it.
+    /// The connection was closing; the server never processed the request.
     NotSent(Box<dyn StdError + Send + Sync>),
+    /// The server would not take the request now, and did not process it.
+    Refused(Box<dyn StdError + Send + Sync>),
     /// The connection or stream broke after the request had been handed over.
     Lost(Box<dyn StdError + Send + Sync>),
     /// The server answered with an error.
@@ -38,16 +41,17 @@ impl Failure {
         Self::Protocol(what.into())
     }
 
-    /// What a failed stream means: HTTP/2 says so when a request was not processed.
+    /// What a stream that failed before its answer began means: HTTP/2 says so when a request was not
+    /// processed.
     ///
     /// A stream fails with the peer's GOAWAY only if its number is above the last one the peer
     /// processed (RFC 9113, 6.8), and REFUSED_STREAM promises the same for one stream (8.7).
     fn of_stream(error: h2::Error) -> Self {
         let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-        if error.is_remote() && (error.is_go_away() || refused) {
-            Self::NotSent(error.into())
-        } else {
-            Self::Lost(error.into())
+        match error.is_remote() {
+            true if error.is_go_away() => Self::NotSent(error.into()),
+            true if refused => Self::Refused(error.into()),
+            _ => Self::Lost(error.into()),
         }
     }
 }

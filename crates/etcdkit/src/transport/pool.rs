@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,15 +15,16 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{
     sync::watch,
-    task::JoinSet,
-    time::{sleep, timeout},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
     backoff::Backoff,
-    connection::{ConnectError, Connection, Health, KeepAlive},
+    connection::{ConnectError, Connection, KeepAlive},
     dial::Dialer,
     endpoint::Endpoint,
+    health::Health,
     pick::{Candidate, Tried, pick},
 };
 use crate::{Error, ErrorKind};
@@ -31,6 +32,7 @@ use crate::{Error, ErrorKind};
 /// An endpoint that was lost is dialled again after at most 50 ms, and then ever more rarely.
 const REDIAL_FIRST: Duration = Duration::from_millis(50);
 const REDIAL_MOST: Duration = Duration::from_secs(3);
+const STABLE_AFTER: Duration = Duration::from_secs(1);
 
 /// How connections are opened and kept.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +45,9 @@ pub(crate) struct Limits {
 /// All connections of one client.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    /// The refillers; made at the first call, since only then is there surely a runtime.
-    refillers: OnceLock<JoinSet<()>>,
+    /// One task for each connection; started when a call finds none, since only then is there surely
+    /// a runtime, and again when that runtime is gone.
+    refillers: Mutex<Vec<AbortOnDrop>>,
 }
 
 struct Shared {
@@ -85,7 +88,7 @@ impl Pool {
         };
         Self {
             shared: Arc::new(shared),
-            refillers: OnceLock::new(),
+            refillers: Mutex::default(),
         }
     }
 
@@ -95,8 +98,11 @@ impl Pool {
 
     /// The best connection of those that are open; `only` names the one endpoint to take.
     pub(crate) fn choose(&self, tried: Tried, only: Option<usize>) -> Option<Arc<Connection>> {
-        self.start();
         let ready = self.shared.ready.load();
+        if ready.is_empty() {
+            self.start();
+            return None;
+        }
         if let ([connection], None) = (&ready[..], only) {
             return Some(Arc::clone(connection));
         }
@@ -107,8 +113,8 @@ impl Pool {
         let turn = self.shared.turn.fetch_add(1, Ordering::Relaxed);
         let candidates = ready.iter().map(|connection| Candidate {
             endpoint: connection.place,
-            suspect: connection.health.is_suspect(),
-            in_flight: connection.in_flight(),
+            suspect: connection.pulse.health.is_suspect(),
+            in_flight: connection.pulse.in_flight(),
         });
         pick(candidates, turn, tried)
             .and_then(|place| ready.get(place))
@@ -120,7 +126,7 @@ impl Pool {
         let ready = self.shared.ready.load();
         ready
             .iter()
-            .any(|other| !tried.contains(other.place) && !other.health.is_suspect())
+            .any(|other| !tried.contains(other.place) && !other.pulse.health.is_suspect())
     }
 
     /// A future that ends with the next change of connections, counted from now.
@@ -160,7 +166,7 @@ impl Pool {
     /// Takes a connection out of use that turned out to be closing.
     pub(crate) fn retire(&self, connection: &Arc<Connection>) {
         self.shared.remove(connection);
-        connection.retire();
+        connection.pulse.retired.notify_one();
     }
 
     /// Why there is no connection, endpoint by endpoint.
@@ -188,15 +194,27 @@ impl Pool {
     }
 
     fn start(&self) {
-        self.refillers.get_or_init(|| {
-            let mut refillers = JoinSet::new();
-            for place in 0..self.shared.slots.len() {
-                for _ in 0..self.shared.limits.per_endpoint {
-                    refillers.spawn(refill(Arc::clone(&self.shared), place));
-                }
+        let mut refillers = lock(&self.refillers);
+        let per_endpoint = self.shared.limits.per_endpoint;
+        for turn in 0..self.shared.slots.len() * per_endpoint {
+            let task = || {
+                let shared = Arc::clone(&self.shared);
+                AbortOnDrop(tokio::spawn(refill(shared, turn / per_endpoint)))
+            };
+            match refillers.get_mut(turn) {
+                None => refillers.push(task()),
+                Some(refiller) if refiller.0.is_finished() => *refiller = task(),
+                Some(_) => {}
             }
-            refillers
-        });
+        }
+    }
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -234,14 +252,16 @@ async fn refill(shared: Arc<Shared>, place: usize) {
     loop {
         let (endpoint, health) = (Arc::clone(&slot.endpoint), Arc::clone(&slot.health));
         match Connection::open(&shared.dialer, endpoint, place, health, connect_timeout).await {
-            Ok((connection, mut engine)) => {
+            Ok((connection, engine)) => {
                 tracing::debug!(endpoint = %slot.endpoint, "connected");
                 *lock(&slot.failure) = None;
-                backoff.reset();
+                let opened = Instant::now();
                 shared.add(&connection);
+                let pulse = Arc::clone(&connection.pulse);
+                let mut running = Box::pin(Arc::clone(&pulse).run(engine, keep_alive));
                 let broke = tokio::select! {
-                    error = connection.run(&mut engine, keep_alive) => Some(error),
-                    () = connection.retired.notified() => None,
+                    error = &mut running => Some(error),
+                    () = pulse.retired.notified() => None,
                 };
                 shared.remove(&connection);
                 match broke {
@@ -250,9 +270,14 @@ async fn refill(shared: Arc<Shared>, place: usize) {
                     }
                     None => {
                         tracing::debug!(endpoint = %slot.endpoint, "connection is closing");
-                        // Requests that the server still works on finish on the old connection.
-                        tokio::spawn(async move { connection.run(&mut engine, keep_alive).await });
+                        // Requests that the server still works on finish on the old connection,
+                        // which ends with the last of them.
+                        tokio::spawn(running);
                     }
+                }
+                // A peer that hangs up on every connection at once is not dialled in a tight loop.
+                if opened.elapsed() >= STABLE_AFTER {
+                    backoff.reset();
                 }
             }
             Err(error) => {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use etcdkit_proto::Code;
 use h2::RecvStream;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::Failure;
 use crate::wire::PREFIX;
@@ -34,12 +34,24 @@ impl Messages {
     /// Takes a response's head; an answer that is a status only ends here.
     pub(crate) fn new(response: http::Response<RecvStream>, limit: usize) -> Result<Self, Failure> {
         let (head, body) = response.into_parts();
-        if head.status != http::StatusCode::OK {
-            return Err(Failure::protocol(format!("HTTP status {}", head.status)));
-        }
         if head.headers.contains_key("grpc-status") {
             status(&head.headers)?;
             return Err(Failure::protocol("a success without a message"));
+        }
+        match head.status {
+            StatusCode::OK => {}
+            // What gateways answer for a server that they cannot reach; gRPC takes these so, too.
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => {
+                let message = format!("HTTP status {}", head.status);
+                return Err(Failure::Status {
+                    code: Code::Unavailable,
+                    message,
+                });
+            }
+            other => return Err(Failure::protocol(format!("HTTP status {other}"))),
         }
         let is_grpc = head
             .headers
@@ -75,14 +87,14 @@ impl Messages {
                     let _ = self.body.flow_control().release_capacity(frame.len());
                     self.frame = frame;
                 }
-                Some(Err(error)) => return Poll::Ready(Err(Failure::of_stream(error))),
+                Some(Err(error)) => return Poll::Ready(Err(Failure::Lost(error.into()))),
                 None => break,
             }
         }
         let trailers = match ready!(self.body.poll_trailers(cx)) {
             Ok(Some(trailers)) => trailers,
             Ok(None) => return Poll::Ready(Err(Failure::protocol("an answer without a status"))),
-            Err(error) => return Poll::Ready(Err(Failure::of_stream(error))),
+            Err(error) => return Poll::Ready(Err(Failure::Lost(error.into()))),
         };
         status(&trailers)?;
         if !self.partial.is_empty() || self.wanted.is_some() {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use etcdkit_proto::etcdserverpb as pb;
+use http::uri::PathAndQuery;
 use prost::Message;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
@@ -21,7 +22,7 @@ use crate::{
 
 static METHOD: Method = Method {
     name: "scan",
-    path: "/etcdserverpb.KV/RangeStream",
+    path: PathAndQuery::from_static("/etcdserverpb.KV/RangeStream"),
 };
 
 /// How long a chunk may wait for the consumer before the stream is given up. Unread chunks take

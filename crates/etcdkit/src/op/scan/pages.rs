@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use http::uri::PathAndQuery;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -24,7 +25,7 @@ use crate::{
 
 static METHOD: Method = Method {
     name: "scan",
-    path: "/etcdserverpb.KV/Range",
+    path: PathAndQuery::from_static("/etcdserverpb.KV/Range"),
 };
 
 #[derive(Debug)]

@@ -1,0 +1,116 @@
+//! What is known of an endpoint beyond its connections, and when it should be avoided.
+
+use std::{
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// How long an endpoint is avoided after its first refusal; doubled with each further one.
+const AVOID_FIRST: Duration = Duration::from_secs(1);
+const AVOID_MOST: Duration = Duration::from_secs(16);
+
+/// Stands for "until there is a sign of life".
+const UNTIL_ALIVE: u64 = u64::MAX;
+
+/// The health of one endpoint.
+///
+/// An avoided endpoint is still used when there is no other. Only a success that needed the cluster,
+/// or a new connection, clears its record: a member that refuses or hangs may well answer pings and
+/// local reads.
+#[derive(Debug)]
+pub(crate) struct Health {
+    epoch: Instant,
+    /// Milliseconds since `epoch` until which the endpoint is avoided; 0 is healthy.
+    avoid_until: AtomicU64,
+    strikes: AtomicU32,
+}
+
+impl Health {
+    pub(crate) fn new() -> Self {
+        let (avoid_until, strikes) = (AtomicU64::new(0), AtomicU32::new(0));
+        Self {
+            epoch: Instant::now(),
+            avoid_until,
+            strikes,
+        }
+    }
+
+    pub(crate) fn is_suspect(&self) -> bool {
+        match self.avoid_until.load(Ordering::Relaxed) {
+            0 => false,
+            until => until > self.epoch.elapsed().as_millis() as u64,
+        }
+    }
+
+    /// Avoids the endpoint for a while: it answered that it cannot serve.
+    pub(crate) fn refused(&self) {
+        let strikes = self.strikes.fetch_add(1, Ordering::Relaxed).min(8);
+        let pause = AVOID_FIRST.saturating_mul(1 << strikes).min(AVOID_MOST);
+        let until = (self.epoch.elapsed() + pause).as_millis() as u64;
+        self.avoid_until.store(until, Ordering::Relaxed);
+    }
+
+    /// Avoids the endpoint until it shows a sign of life: it did not answer at all.
+    pub(crate) fn silent(&self) {
+        self.avoid_until.store(UNTIL_ALIVE, Ordering::Relaxed);
+    }
+
+    /// The endpoint answered a ping. It is there, but why it was silent is not known.
+    pub(crate) fn alive(&self) {
+        if self.avoid_until.load(Ordering::Relaxed) == UNTIL_ALIVE {
+            self.refused();
+        }
+    }
+
+    pub(crate) fn well(&self) {
+        // Nearly every call ends here, and mostly there is nothing to write.
+        if self.avoid_until.load(Ordering::Relaxed) != 0 {
+            self.avoid_until.store(0, Ordering::Relaxed);
+            self.strikes.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn avoided_for(health: &Health) -> Duration {
+        let until = health.avoid_until.load(Ordering::Relaxed);
+        Duration::from_millis(until).saturating_sub(health.epoch.elapsed())
+    }
+
+    #[test]
+    fn refusals_add_up_until_there_is_a_success() {
+        let health = Health::new();
+        assert!(!health.is_suspect());
+        health.refused();
+        assert!(health.is_suspect() && avoided_for(&health) <= AVOID_FIRST);
+        health.refused();
+        assert!(avoided_for(&health) > AVOID_FIRST);
+        health.well();
+        assert!(!health.is_suspect());
+        health.refused();
+        assert!(avoided_for(&health) <= AVOID_FIRST);
+    }
+
+    #[test]
+    fn silence_lasts_until_a_sign_of_life_and_then_counts_as_a_refusal() {
+        let health = Health::new();
+        health.alive();
+        assert!(!health.is_suspect());
+        health.silent();
+        assert!(health.is_suspect());
+        health.alive();
+        assert!(health.is_suspect() && avoided_for(&health) <= AVOID_FIRST);
+        health.well();
+        assert!(!health.is_suspect());
+    }
+
+    #[test]
+    fn many_refusals_do_not_overflow() {
+        let health = Health::new();
+        (0..100).for_each(|_| health.refused());
+        assert!(avoided_for(&health) <= AVOID_MOST);
+    }
+}
