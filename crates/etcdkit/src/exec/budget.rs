@@ -38,6 +38,12 @@ impl RetryBudget {
         }
     }
 
+    /// Gives back what a retry cost, because it succeeded. When a cluster recovers, the first calls
+    /// that get through thus let all those through that still wait.
+    pub(crate) fn refund(&self) {
+        self.saved.fetch_add(RETRY, Ordering::Relaxed);
+    }
+
     /// Whether a retry may be made at this time; if so it is paid for.
     pub(crate) fn withdraw(&self, now: Instant) -> bool {
         self.trickle(now);
@@ -78,6 +84,15 @@ mod tests {
         assert!(!budget.withdraw(now));
         budget.deposit();
         assert!(budget.withdraw(now));
+    }
+
+    #[test]
+    fn a_retry_that_succeeds_costs_nothing() {
+        let (budget, now) = (RetryBudget::new(), Instant::now());
+        while budget.withdraw(now) {}
+        budget.refund();
+        assert!(budget.withdraw(now));
+        assert!(!budget.withdraw(now));
     }
 
     #[test]

@@ -214,6 +214,9 @@ impl<T> Running<T> {
                 Poll::Pending => Turn::Until(*give_up),
                 Poll::Ready(Ok(message)) => {
                     self.plan.core.budget.deposit();
+                    if self.attempts > 1 {
+                        self.plan.core.budget.refund();
+                    }
                     // A local read says nothing of whether the member can serve others.
                     if matches!(self.plan.request.class, Class::Write | Class::Read) {
                         attempt.connection().pulse.health.well();
