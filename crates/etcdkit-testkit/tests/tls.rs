@@ -12,7 +12,7 @@ use std::{
 use etcdkit::{Client, ClientBuilder, Error, ErrorKind, Outcome, Tls};
 use etcdkit_testkit::{
     certificates::{Authority, Identity},
-    etcd::{Binary, Cluster},
+    etcd::{Binary, Cluster, Version},
 };
 use tempfile::TempDir;
 
@@ -42,11 +42,28 @@ async fn tls_etcd(etcd: &Binary, identity: &Identity, folder: &Path) -> Cluster 
 }
 
 /// An etcd that demands certificates of its clients, issued by the authority that issued its own.
-async fn mutual_tls_etcd(etcd: &Binary, authority: &Authority, folder: &Path) -> Cluster {
+async fn mutual_tls_etcd(
+    etcd: &Binary,
+    authority: &Authority,
+    folder: &Path,
+    flag: Option<&str>,
+) -> Cluster {
     let (certificate, key) = authority.server(LOCAL).write(folder, "server");
-    let builder = Cluster::builder(etcd).tls(certificate, key);
-    let cluster = builder.client_ca(authority.write(folder)).start().await;
-    cluster.expect("etcd with mutual TLS")
+    let mut builder = Cluster::builder(etcd)
+        .tls(certificate, key)
+        .client_ca(authority.write(folder));
+    if let Some(flag) = flag {
+        builder = builder.flag(flag);
+    }
+    builder.start().await.expect("etcd with mutual TLS")
+}
+
+/// What makes etcd speak each version of TLS; 3.5.8 was the first 3.5 that can be kept from 1.3.
+fn tls_versions(etcd: &Binary) -> &'static [Option<&'static str>] {
+    match etcd.version() >= Version::new(3, 5, 8) {
+        true => &[None, Some("--tls-max-version=TLS1.2")],
+        false => &[None],
+    }
 }
 
 fn client(endpoint: &str) -> ClientBuilder {
@@ -141,7 +158,7 @@ async fn a_client_shows_who_it_is() {
     let folder = folder();
     let ours = Authority::new("ours");
     for etcd in etcds() {
-        let server = mutual_tls_etcd(&etcd, &ours, folder.path()).await;
+        let server = mutual_tls_etcd(&etcd, &ours, folder.path(), None).await;
         let identity = ours.client("me");
         let (chain, key) = identity.write(folder.path(), "client");
         let tls = trusting(&ours).identity_files(&chain, &key);
@@ -160,24 +177,37 @@ async fn a_client_shows_who_it_is() {
 async fn a_client_that_the_server_does_not_take_is_told_why() {
     let folder = folder();
     let ours = Authority::new("ours");
+    let none = trusting(&ours);
+    let foreign = showing(Authority::new("other").client("me"), trusting(&ours));
+    let expired = showing(ours.expired_client("me"), trusting(&ours));
     for etcd in etcds() {
-        let server = mutual_tls_etcd(&etcd, &ours, folder.path()).await;
-        let endpoint = server.endpoint();
-        let none = trusting(&ours);
-        let foreign = showing(Authority::new("other").client("me"), trusting(&ours));
-        let expired = showing(ours.expired_client("me"), trusting(&ours));
-        // Several times, because the alert races with what the client writes after its handshake.
-        for _ in 0..20 {
-            let error = refused(client(endpoint).tls(none.clone())).await;
-            refused_certificate(&error, &["asks for a client certificate", "alert"]);
-            let error = refused(client(endpoint).tls(foreign.clone())).await;
-            refused_certificate(&error, &["refuses the client's certificate", "alert"]);
-            let error = refused(client(endpoint).tls(expired.clone())).await;
-            refused_certificate(&error, &["refuses the client's certificate", "alert"]);
+        for flag in tls_versions(&etcd) {
+            let server = mutual_tls_etcd(&etcd, &ours, folder.path(), *flag).await;
+            let endpoint = server.endpoint();
+            works(client(endpoint).tls(showing(ours.client("me"), none.clone()))).await;
+            // Several times, since the alert races with what the client writes after its handshake.
+            for _ in 0..20 {
+                let error = refused(client(endpoint).tls(none.clone())).await;
+                refused_certificate(&error, &["asks for a client certificate", "alert"]);
+                let error = refused(client(endpoint).tls(foreign.clone())).await;
+                refused_certificate(&error, &["refuses the client's certificate", "alert"]);
+                let error = refused(client(endpoint).tls(expired.clone())).await;
+                refused_certificate(&error, &["refuses the client's certificate", "alert"]);
+            }
         }
+    }
+}
 
-        // A client that does not verify the connection learns the same at its first call's deadline.
-        let lazy = client(endpoint).tls(none).connect_lazy().expect("a client");
+#[tokio::test]
+async fn a_lazy_client_learns_at_its_deadline_why_it_is_not_taken() {
+    let folder = folder();
+    let ours = Authority::new("ours");
+    for etcd in etcds() {
+        let server = mutual_tls_etcd(&etcd, &ours, folder.path(), None).await;
+        let lazy = client(server.endpoint())
+            .tls(trusting(&ours))
+            .connect_lazy();
+        let lazy = lazy.expect("a client");
         let get = lazy.get("key").timeout(Duration::from_millis(500));
         let error = get.await.expect_err("no connection");
         refused_certificate(&error, &["asks for a client certificate", "alert"]);

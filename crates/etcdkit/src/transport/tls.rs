@@ -279,6 +279,11 @@ fn explain(error: io::Error, has_identity: bool, hangs_up: &str) -> io::Error {
             true => "the server refuses the client's certificate",
             false => "the server asks for a client certificate, and the TLS settings have none",
         },
+        // What TLS 1.2 has for a missing certificate, and for much else.
+        Some(AlertReceived(AlertDescription::HandshakeFailure)) if !has_identity => {
+            "the server refuses the handshake; perhaps it asks for a client certificate, and the TLS \
+             settings have none"
+        }
         Some(InvalidMessage(_)) => "the server does not answer in TLS; is its scheme http?",
         Some(_) => return error,
         None => hangs_up,
