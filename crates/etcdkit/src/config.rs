@@ -277,7 +277,11 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(refused(Client::builder()).contains("no endpoints"));
         assert!(refused(builder().endpoint("")).contains("is empty"));
-        assert!(refused(builder().endpoint("https://b:1")).contains("mix http and https"));
+        let why = match cfg!(feature = "tls") {
+            true => "mix http and https",
+            false => "built without",
+        };
+        assert!(refused(builder().endpoint("https://b:1")).contains(why));
         assert!(refused(builder().connect_timeout(Duration::ZERO)).contains("zero"));
         assert!(refused(builder().request_timeout(Duration::ZERO)).contains("zero"));
         assert!(refused(builder().keep_alive(second, second)).contains("below 6 s"));
