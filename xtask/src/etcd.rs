@@ -21,7 +21,8 @@ pub(crate) const VARIABLE: &str = "ETCDKIT_TEST_ETCD";
 /// The series to test against, and the Debian suite that has it.
 const SERIES: &[(&str, &str)] = &[("3.4", "bookworm"), ("3.5", "trixie")];
 
-const PACKAGE: &str = "etcd-server";
+/// The server, and the `etcdctl` that the command line is compared with.
+const PACKAGES: [&str; 2] = ["etcd-server", "etcd-client"];
 
 /// An etcd binary.
 pub(crate) struct Etcd {
@@ -58,8 +59,9 @@ pub(crate) fn provide() -> Result<Vec<Etcd>, Box<dyn Error>> {
 
 fn missing() -> String {
     format!(
-        "no etcd found: run `apt-get install {PACKAGE}` as root, or set {VARIABLE} to a \
-         colon-separated list of etcd binaries"
+        "no etcd found: run `apt-get install {}` as root, or set {VARIABLE} to a colon-separated \
+         list of etcd binaries",
+        PACKAGES.join(" ")
     )
 }
 
@@ -104,7 +106,7 @@ fn probe(path: PathBuf) -> io::Result<Etcd> {
 fn fetch(suite: &str) -> Result<Etcd, Box<dyn Error>> {
     let folder = root().join("target/etcd").join(suite);
     let binary = folder.join("usr/bin/etcd");
-    if !binary.exists() {
+    if !binary.exists() || !binary.with_file_name("etcdctl").exists() {
         println!("fetching etcd from Debian {suite}");
         download(suite, &folder)?;
     }
@@ -152,15 +154,19 @@ fn download(suite: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
         command
     };
     must(&mut apt_get(&["update"]))?;
-    must(&mut apt_get(&["download", PACKAGE]))?;
+    must(apt_get(&["download"]).args(PACKAGES))?;
 
-    let package = fs::read_dir(apt.join("download"))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .ok_or("apt-get left no package")?;
     // Unpacked beside and renamed, so that an interrupted run leaves nothing half done in place.
     let unpacked = apt.join("unpacked");
-    must(Command::new("dpkg").arg("-x").args([&package, &unpacked]))?;
+    for entry in fs::read_dir(apt.join("download"))? {
+        let package = entry?.path();
+        if package
+            .extension()
+            .is_some_and(|extension| extension == "deb")
+        {
+            must(Command::new("dpkg").arg("-x").args([&package, &unpacked]))?;
+        }
+    }
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
@@ -197,7 +203,8 @@ fn install() -> Result<(), Box<dyn Error>> {
     };
     must(
         apt_get
-            .args(["install", "-y", "--no-install-recommends", PACKAGE])
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(PACKAGES)
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )
 }

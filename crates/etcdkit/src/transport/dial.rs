@@ -6,6 +6,7 @@ pub(super) mod first_words;
 use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
 
 use http::Uri;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -18,6 +19,10 @@ use super::endpoint::{Address, Endpoint};
 
 /// How long one address of a host is tried before the next one is tried beside it (RFC 8305).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+
+/// How long a connection may be idle before TCP itself asks whether the other end is still there,
+/// as Go's sockets do.
+const IDLE_PROBE: Duration = Duration::from_secs(15);
 
 /// A byte stream, whatever it runs over.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -58,6 +63,14 @@ impl Dialer {
                 let stream = connect_tcp(addresses).await.map_err(plain)?;
                 // Requests are small and each waits for its answer: Nagle would only delay them.
                 stream.set_nodelay(true).map_err(plain)?;
+                // An idle connection is not pinged; this finds out when the other end is gone, and
+                // keeps it alive in the tables of routers in between.
+                let probes = TcpKeepalive::new()
+                    .with_time(IDLE_PROBE)
+                    .with_interval(IDLE_PROBE);
+                SockRef::from(&stream)
+                    .set_tcp_keepalive(&probes)
+                    .map_err(plain)?;
                 prepare(stream, endpoint)
             }
             #[cfg(unix)]
