@@ -71,13 +71,29 @@ pub(crate) enum ConnectError {
     Dial(DialError),
     #[error("the server does not speak HTTP/2: {0}")]
     Handshake(#[source] h2::Error),
+    /// TLS failed after its handshake: with TLS 1.3 only then a server judges a client's certificate.
+    #[error("{0}")]
+    Refused(#[source] h2::Error),
     #[error("no answer within {0:?}")]
     Silent(Duration),
 }
 
 impl ConnectError {
     pub(crate) fn is_tls(&self) -> bool {
-        matches!(self, Self::Dial(DialError { tls: true, .. }))
+        matches!(
+            self,
+            Self::Dial(DialError { tls: true, .. }) | Self::Refused(_)
+        )
+    }
+
+    /// What it means that HTTP/2 fails before the server's first answer.
+    fn handshake(error: h2::Error, endpoint: &Endpoint) -> Self {
+        // The kind that tokio-rustls gives to all that TLS itself finds wrong; h2 keeps no more.
+        let of_tls = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
+        match endpoint.tls && error.get_io().is_some_and(of_tls) {
+            true => Self::Refused(error),
+            false => Self::Handshake(error),
+        }
     }
 }
 
@@ -127,7 +143,7 @@ impl Connection {
                 .data_frame_budget(usize::MAX)
                 .handshake(io)
                 .await
-                .map_err(ConnectError::Handshake)?;
+                .map_err(|error| ConnectError::handshake(error, &endpoint))?;
             // A fresh connection always has its ping handle to give.
             let ping_pong = connection.ping_pong();
             let driver = tokio::spawn({
@@ -144,10 +160,11 @@ impl Connection {
                 return Err(no_ping_handle());
             };
             if let Err(error) = ping_pong.ping(h2::Ping::opaque()).await {
-                return Err(ConnectError::Handshake(match driver.await {
+                let error = match driver.await {
                     Ok(Err(cause)) => cause,
                     _ => error,
-                }));
+                };
+                return Err(ConnectError::handshake(error, &endpoint));
             }
             Ok((sender, Engine { driver, ping_pong }))
         };
