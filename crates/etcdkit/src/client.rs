@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
 use prost::Message;
 
 use crate::{
-    Result,
+    Error, Result,
     config::{ClientBuilder, Config},
     exec::{Call, Method, Request, RetryBudget},
     policy::Class,
@@ -140,6 +140,11 @@ impl Core {
         let wanted = Endpoint::parse(endpoint, secure)?;
         if let Some(place) = self.pool.endpoints().position(|known| **known == wanted) {
             return Ok((Arc::clone(self), place));
+        }
+        if wanted.tls && !secure {
+            return Err(Error::invalid_config(format!(
+                "{wanted} needs TLS, which the client has not set up: its own endpoints use none"
+            )));
         }
         let dialer = Arc::clone(&self.dialer);
         let core = Self::new(self.config, dialer, self.limits, vec![wanted]);

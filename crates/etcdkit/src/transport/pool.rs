@@ -65,7 +65,7 @@ struct Slot {
     endpoint: Arc<Endpoint>,
     health: Arc<Health>,
     /// Why the last attempt to connect failed; empty while connected or not yet tried.
-    failure: Mutex<Option<ConnectError>>,
+    failure: Mutex<Option<Arc<ConnectError>>>,
 }
 
 /// A future that ends when a connection may be there.
@@ -172,7 +172,7 @@ impl Pool {
     /// Why there is no connection, endpoint by endpoint.
     pub(crate) fn unreachable(&self, only: Option<usize>) -> Error {
         let mut kind = ErrorKind::Connect;
-        let mut causes = Vec::new();
+        let (mut causes, mut source) = (Vec::new(), None);
         for (place, slot) in self.shared.slots.iter().enumerate() {
             if only.is_some_and(|only| only != place) {
                 continue;
@@ -182,15 +182,18 @@ impl Pool {
                     if error.is_tls() {
                         kind = ErrorKind::Tls;
                     }
+                    source.get_or_insert_with(|| Arc::clone(error));
                     format!("{}: {error}", slot.endpoint)
                 }
                 None => format!("{}: no connection yet", slot.endpoint),
             });
         }
-        Error::new(
-            kind,
-            format!("no endpoint can be reached ({})", causes.join("; ")),
-        )
+        let what = format!("no endpoint can be reached ({})", causes.join("; "));
+        let error = Error::new(kind, what);
+        match source {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
     }
 
     fn start(&self) {
@@ -282,7 +285,7 @@ async fn refill(shared: Arc<Shared>, place: usize) {
             }
             Err(error) => {
                 tracing::debug!(endpoint = %slot.endpoint, %error, "cannot connect");
-                *lock(&slot.failure) = Some(error);
+                *lock(&slot.failure) = Some(Arc::new(error));
                 shared.changed.send_replace(());
             }
         }
