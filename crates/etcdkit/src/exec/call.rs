@@ -32,8 +32,8 @@ use crate::{
 const PAUSE_FIRST: Duration = Duration::from_millis(25);
 const PAUSE_MOST: Duration = Duration::from_secs(1);
 
-/// A read that is not answered within this part of its time is taken elsewhere, if there is another
-/// endpoint, but not sooner than a healthy server under load may need.
+/// An endpoint that does not answer within this part of a call's time is doubted, and a read taken
+/// elsewhere, but not sooner than a healthy server under load may need.
 const ATTEMPT_SHARE: u32 = 4;
 const ATTEMPT_LEAST: Duration = Duration::from_millis(500);
 
@@ -255,10 +255,7 @@ impl<T> Running<T> {
         match Attempt::new(connection, &request.method.path, headers, frame, limit) {
             Ok(attempt) => {
                 self.attempts += 1;
-                let look_up = match request.class {
-                    Class::Write => self.deadline,
-                    Class::Read | Class::Local | Class::Probe => self.look_up_at(),
-                };
+                let look_up = self.look_up_at();
                 self.go(Step::Try(attempt, look_up))
             }
             Err(Failure::NotSent(cause)) => {
@@ -324,9 +321,11 @@ impl<T> Running<T> {
                 connection.pulse.missed();
                 let mut tried = self.tried;
                 tried.insert(connection.place);
-                // Whoever has begun to answer is heard out, and so is the only one there is: if the
-                // connection is dead, the ping that it now gets will end the attempt.
-                let other = self.plan.request.only.is_none()
+                // A write cannot be asked again elsewhere. Otherwise whoever has begun to answer is
+                // heard out, and so is the only one there is: if the connection is dead, the ping
+                // that it now gets will end the attempt.
+                let other = self.plan.request.class != Class::Write
+                    && self.plan.request.only.is_none()
                     && self.plan.core.pool.has_other(tried)
                     && !attempt.is_answered();
                 if !other {
