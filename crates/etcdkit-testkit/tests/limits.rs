@@ -25,11 +25,13 @@ async fn a_full_store_refuses_writes_and_goes_on_reading() {
                 Ok(_) => written += 1,
                 Err(error) => break error,
             }
-            assert!(written < 20, "{etcd} has no quota");
+            // etcd notices the size of its store with some delay.
+            assert!(written < 400, "{etcd} has no quota");
         };
         assert_eq!(
             (error.kind(), error.outcome()),
-            (ErrorKind::NoSpace, Outcome::NotApplied)
+            (ErrorKind::NoSpace, Outcome::Unknown),
+            "etcd may apply a write and answer it like this all the same"
         );
         assert!(
             error.hint().is_some_and(|hint| hint.contains("compact")),

@@ -453,13 +453,13 @@ async fn refusals_are_known_by_their_text() {
             8,
             "etcdserver: mvcc: database space exceeded",
             ErrorKind::NoSpace,
-            Outcome::NotApplied,
+            Outcome::Unknown,
         ),
         (
             2,
             "etcdserver: mvcc: database space exceeded",
             ErrorKind::NoSpace,
-            Outcome::NotApplied,
+            Outcome::Unknown,
         ),
         (
             15,
@@ -520,6 +520,24 @@ async fn refusals_that_pass_are_waited_out() {
         assert!(put.is_ok(), "{text}: {put:?}");
         assert_eq!(server.counts().requests, 4);
     }
+}
+
+#[tokio::test]
+async fn a_lying_endpoint_does_not_spoil_a_good_one() {
+    let bad = server(|_, _| Reply::Nothing).await;
+    let good = server(|path, _| proper(path)).await;
+    let builder = Client::builder().endpoints([bad.endpoint(), good.endpoint()]);
+    let client = builder.connect().await.expect("a client");
+    let start = Instant::now();
+    for _ in 0..200 {
+        client.get("k").await.expect("a get");
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(bad.counts().requests <= 20, "{:?}", bad.counts());
 }
 
 #[tokio::test]
