@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -200,13 +200,25 @@ impl Member {
         Ok(())
     }
 
-    /// Freezes the process (SIGSTOP): connections stay open, nothing is answered.
+    /// Freezes the process (SIGSTOP) and waits until it stands still: connections stay open, nothing
+    /// is answered.
     ///
     /// # Errors
     ///
     /// When no process runs.
     pub fn pause(&self) -> Result<(), MemberError> {
-        self.signal("pause", Signal::STOP)
+        self.signal("pause", Signal::STOP)?;
+        let Some(running) = &self.running else {
+            return Ok(());
+        };
+        // The signal is only sent by now; until every thread has stopped, answers may still go out.
+        let stopped = waitid(
+            WaitId::Pid(Pid::from_child(&running.etcd)),
+            WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+        );
+        stopped
+            .map(|_| ())
+            .map_err(|cause| self.process_error("pause", cause.into()))
     }
 
     /// Lets a paused process go on.
