@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use etcdkit::{Client, ErrorKind, KeyRange, KeyValue, Op, Result, Scan};
 use etcdkit_server::Server;
@@ -13,13 +13,17 @@ const PAIRS: usize = 6_000;
 async fn filled() -> (Server, Client) {
     let server = Server::builder().start().await.unwrap();
     let client = Client::connect(server.endpoint()).await.unwrap();
+    fill(&client).await;
+    (server, client)
+}
+
+async fn fill(client: &Client) {
     for first in (0..PAIRS).step_by(100) {
         let ops = (first..first + 100).map(|n| Op::put(format!("jobs/{n:06}"), [b'x'; 300]));
         client.txn().then(ops).await.unwrap();
     }
     client.put("job", "outside").await.unwrap();
     client.put("jobs0", "outside").await.unwrap();
-    (server, client)
 }
 
 /// A client that receives no more than some pairs at once.
@@ -98,19 +102,67 @@ async fn a_compaction_ends_a_scan_with_a_typed_error() {
     assert_eq!(scan.try_next().await.unwrap(), None);
 }
 
-#[tokio::test]
+/// Time stands still but for the waiting: in one process and without sockets, that is all there is.
+#[tokio::test(start_paused = true)]
 async fn a_consumer_that_takes_its_time_loses_nothing() {
-    let (_server, client) = filled().await;
+    let server = Server::builder().without_listener().start().await.unwrap();
+    let client = Client::builder().connector(server.connector());
+    let client = client.connect().await.unwrap();
+    fill(&client).await;
     let mut scan = client.scan(KeyRange::prefix("jobs/"));
     let mut found = 0;
     while scan.try_next().await.unwrap().is_some() {
         found += 1;
         if found == 100 {
             // Longer than a stream waits for its consumer.
-            tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
         }
     }
     assert_eq!(found, PAIRS);
+}
+
+/// Two servers that have nothing to do with each other pass for members of which one lags behind.
+async fn one_ahead_of_another() -> ([Server; 2], Client) {
+    let (ahead, client) = filled().await;
+    let (behind, _) = filled().await;
+    client.put("other", "").await.unwrap();
+    let builder = Client::builder().endpoints([ahead.endpoint(), behind.endpoint()]);
+    let client = builder.request_timeout(Duration::from_secs(2));
+    ([ahead, behind], client.connect().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_local_scan_goes_on_although_a_member_lags_behind() {
+    let (servers, client) = one_ahead_of_another().await;
+    let revisions = async |serve: &Server| {
+        let direct = Client::connect(serve.endpoint()).await.unwrap();
+        let page = direct.range("job").await.unwrap();
+        page.header.revision
+    };
+    let (ahead, behind) = (revisions(&servers[0]).await, revisions(&servers[1]).await);
+    assert_eq!(ahead, behind + 1);
+    // Which of them answers is a matter of turns, so every order comes up.
+    let mut pinned_ahead = 0;
+    for round in 0..12 {
+        for _ in 0..round % 3 {
+            client.get("job").serializable().await.unwrap();
+        }
+        let keys = KeyRange::prefix("jobs/");
+        let mut scan = client.scan(keys).serializable().page_bytes(200_000);
+        assert_eq!(all(&mut scan).await.unwrap().len(), PAIRS);
+        pinned_ahead += usize::from(scan.pinned_revision() == Some(ahead));
+    }
+    assert!(pinned_ahead > 0, "no member lagged behind any scan");
+}
+
+#[tokio::test]
+async fn a_revision_that_was_asked_for_and_is_not_there_ends_a_local_scan() {
+    let (_server, client) = filled().await;
+    let mut scan = client.scan(..).serializable().revision(i64::MAX);
+    let error = scan.try_next().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FutureRevision);
+    assert_eq!(error.attempts(), 1);
+    assert_eq!(scan.try_next().await.unwrap(), None);
 }
 
 #[tokio::test]

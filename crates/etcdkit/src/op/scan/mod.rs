@@ -91,6 +91,9 @@ impl Scan {
     }
 
     /// Reads what the members that answer have; see [`Range::serializable`](crate::Range::serializable).
+    ///
+    /// All pairs are still of one revision. A member that does not have it yet, because another one
+    /// answered the first page, is given the page's time to catch up.
     pub fn serializable(mut self) -> Self {
         self.pages.query.serializable = true;
         self

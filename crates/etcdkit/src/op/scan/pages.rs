@@ -11,22 +11,33 @@ use std::{
 };
 
 use http::uri::PathAndQuery;
-use tokio::task::JoinHandle;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 use super::{
     chunks::{Chunk, Chunks},
     plan::Plan,
 };
 use crate::{
-    Client, Error, ErrorKind, KeyRange, KeyValue, RangeResponse, Result,
-    exec::{Broken, Method},
+    Client, Error, ErrorKind, KeyRange, KeyValue, RangeResponse, Result, Revision,
+    exec::{Broken, Call, Method},
     op::range::RangeMessage,
+    transport::backoff::Backoff,
 };
 
 static METHOD: Method = Method {
     name: "scan",
     path: PathAndQuery::from_static("/etcdserverpb.KV/Range"),
 };
+
+/// The pauses while a member catches up. One that is not in trouble lags by a round trip or two.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+const PAUSE_MOST: Duration = Duration::from_millis(500);
+
+/// After so many streams in a row that brought no pair, none is asked for again.
+const EMPTY_STREAMS_MOST: u32 = 2;
 
 #[derive(Debug)]
 pub(super) struct Pages {
@@ -37,8 +48,12 @@ pub(super) struct Pages {
     pub(super) plan: Plan,
     /// The page to come.
     fetch: Option<Fetch>,
+    /// The revision that the first page pinned, if it was left to it.
+    pinned: Option<Revision>,
     /// Whether servers are still believed to have streams.
     streams: bool,
+    /// How many streams in a row were asked for and brought no pair.
+    empty_streams: u32,
 }
 
 impl Pages {
@@ -49,7 +64,9 @@ impl Pages {
             query: RangeMessage::new(keys),
             timeout: None,
             fetch: None,
+            pinned: None,
             streams: true,
+            empty_streams: 0,
         }
     }
 
@@ -86,6 +103,9 @@ impl Pages {
                         if let Err(what) = self.plan.advance_by(&kvs) {
                             return self.fail(senseless(what));
                         }
+                        if !kvs.is_empty() {
+                            self.empty_streams = 0;
+                        }
                         return Poll::Ready(Some(Ok(kvs)));
                     }
                     Chunk::End => {
@@ -102,6 +122,7 @@ impl Pages {
                             ErrorKind::Unimplemented | ErrorKind::ResponseTooLarge => {
                                 self.streams = false;
                             }
+                            ErrorKind::FutureRevision if self.may_lag() => {}
                             _ if passing => {}
                             _ => return self.fail(error),
                         }
@@ -121,6 +142,7 @@ impl Pages {
         self.plan.advance(&page).map_err(senseless)?;
         if self.query.revision == 0 {
             self.query.revision = page.header.revision;
+            self.pinned = Some(page.header.revision);
         }
         Ok(page.kvs)
     }
@@ -130,22 +152,63 @@ impl Pages {
         if self.query.check().is_ok() {
             (self.query.keys, self.query.limit) = (keys, limit);
         }
-        let decode = RangeResponse::decode;
-        let call = self.query.call(&self.client, &METHOD, self.timeout, decode);
+        let (client, query, timeout) = (self.client.clone(), self.query.clone(), self.timeout);
+        let may_lag = self.may_lag();
         // A task of its own reads the page to its end while the consumer is busy, so that a slow
         // one neither stalls the connection nor lets the deadline pass.
-        Some(Fetch::Page(Page(tokio::spawn(call))))
+        Some(Fetch::Page(Page(tokio::spawn(async move {
+            match may_lag {
+                true => read_where_known(&client, &query, timeout).await,
+                false => read(&client, &query, timeout).await,
+            }
+        }))))
+    }
+
+    /// Whether a member may not have the revision yet that is read: a local read on another member
+    /// has pinned it. Reads that need the cluster's agreement are of what the member has.
+    fn may_lag(&self) -> bool {
+        self.query.serializable && self.pinned == Some(self.query.revision)
     }
 
     /// The rest as one stream, if it is long enough to make up for being refused.
     fn fetch_stream(&mut self) -> Option<Fetch> {
-        if !self.streams {
+        if !self.streams || self.empty_streams >= EMPTY_STREAMS_MOST {
             return None;
         }
         self.query.keys = self.plan.rest()?;
         self.query.limit = 0;
+        self.empty_streams += 1;
         let chunks = Chunks::open(&self.client.core, &self.query, self.timeout);
         Some(Fetch::Stream(chunks))
+    }
+}
+
+fn read(
+    client: &Client,
+    query: &RangeMessage<'_>,
+    timeout: Option<Duration>,
+) -> Call<RangeResponse> {
+    query.call(client, &METHOD, timeout, RangeResponse::decode)
+}
+
+/// Reads a page of a revision that some member has, until one answers that has it.
+async fn read_where_known(
+    client: &Client,
+    query: &RangeMessage<'_>,
+    timeout: Option<Duration>,
+) -> Result<RangeResponse> {
+    let started = Instant::now();
+    let timeout = timeout.unwrap_or(client.core.config.request_timeout);
+    let mut pauses = Backoff::new(PAUSE_FIRST, PAUSE_MOST);
+    loop {
+        let left = timeout.saturating_sub(started.elapsed());
+        let page = read(client, query, Some(left)).await;
+        let lags = matches!(&page, Err(error) if error.kind() == ErrorKind::FutureRevision);
+        let pause = pauses.next(fastrand::f64());
+        if !lags || started.elapsed().saturating_add(pause) >= timeout {
+            return page;
+        }
+        sleep(pause).await;
     }
 }
 
