@@ -1,2 +1,46 @@
-//! bench
-fn main() {}
+//! Compares clients on one server: the verbs of etcd's own benchmark, one table for all clients.
+//!
+//! Each measurement runs in a process of its own, and the clients take turns within each round, so
+//! that whatever else the machine does meets all of them alike.
+
+mod cli;
+mod compare;
+mod instructions;
+mod noise;
+mod programs;
+mod servers;
+mod suite;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("etcdkit-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &cli::Arguments) -> Result<(), etcdkit_bench_load::Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let programs = programs::Programs::find(&arguments.peers)?;
+    let server = runtime.block_on(servers::Server::start(arguments))?;
+    println!("server: {}\n", server.name());
+    let bench = compare::Bench::new(arguments, &programs, &server, &runtime);
+    match &arguments.command {
+        cli::Command::Suite(options) => suite::run(&bench, options)?,
+        command @ cli::Command::Scan(_) => println!("{}", table::scans(&bench.verb(command)?)),
+        command => println!("{}", table::measured(&bench.verb(command)?)),
+    }
+    println!("{}", bench.remarks());
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! The project's chores, run as `cargo xtask <chore>`.
 
+mod bench;
 mod ci;
 mod codegen;
 mod etcd;
@@ -16,7 +17,8 @@ usage: cargo xtask <chore>
 
   codegen [--check]   write the generated wire types from proto/ (--check: only compare)
   test [argument]...  fetch real etcds where missing, then run all tests; arguments go to `cargo test`
-  ci                  everything a change must pass: formatting, lints, docs, generated code, tests";
+  ci                  everything a change must pass: formatting, lints, docs, generated code, tests
+  bench [argument]... compare the client with etcd-client; arguments go to etcdkit-bench";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen::run(true),
         ["test", rest @ ..] => test::run(rest),
         ["ci"] => ci::run(),
+        ["bench", rest @ ..] => bench::run(rest),
         _ => Err(USAGE.into()),
     };
     match result {

@@ -107,7 +107,7 @@ impl Binary {
     }
 
     /// Whether it can leave out fsync, which makes tests several times faster.
-    pub(crate) fn has_unsafe_no_fsync(&self) -> bool {
+    pub fn has_unsafe_no_fsync(&self) -> bool {
         self.unsafe_no_fsync
     }
 }

@@ -1,0 +1,208 @@
+//! One measurement, from connecting to the sample.
+
+use std::{
+    error::Error,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Allocations, Job, RuntimeKind, Sample, Verb,
+    calls::Caller,
+    measure::{Memory, cpu_time, percentile},
+};
+
+/// Why a measurement cannot be used.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// A client under comparison. A clone shares the connection.
+///
+/// Keys and values are borrowed, since they live in the caller's buffers in either client's case:
+/// what a client needs to own it has to copy, and pays for.
+pub trait Peer: Clone + Send + Sync + 'static {
+    /// Opens one connection for each endpoint.
+    fn connect(endpoints: &[String]) -> impl Future<Output = Result<Self, Failure>> + Send;
+
+    /// Writes one key.
+    fn put(&mut self, key: &[u8], value: &[u8])
+    -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Reads, and says how many keys came back.
+    fn range(&mut self, call: RangeCall<'_>) -> impl Future<Output = Result<u64, Failure>> + Send;
+
+    /// Writes the same value under several keys in one transaction.
+    fn txn_put(
+        &mut self,
+        keys: &[Vec<u8>],
+        value: &[u8],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Reads in a transaction, and says how many keys came back.
+    fn txn_range(
+        &mut self,
+        call: RangeCall<'_>,
+    ) -> impl Future<Output = Result<u64, Failure>> + Send;
+
+    /// Reads every key with a prefix at one revision, and says how many there were.
+    fn scan(
+        &mut self,
+        prefix: &[u8],
+        page: i64,
+    ) -> impl Future<Output = Result<u64, Failure>> + Send;
+}
+
+/// A read.
+#[derive(Clone, Copy, Debug)]
+pub struct RangeCall<'a> {
+    /// The key, or the first of the range.
+    pub key: &'a [u8],
+    /// The end of the range, which it excludes.
+    pub end: Option<&'a [u8]>,
+    /// How many keys come back at most; 0 is no limit.
+    pub limit: i64,
+    /// Whether the member asked may answer alone.
+    pub serializable: bool,
+}
+
+/// The whole program of a client under comparison.
+pub fn main<P: Peer>() -> ExitCode {
+    match job_from_arguments().and_then(|job| measure::<P>(&job)) {
+        Ok(sample) => {
+            println!("{sample}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn job_from_arguments() -> Result<Job, Failure> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next(), arguments.next()) {
+        (Some(job), None) => Ok(serde_json::from_str(&job)?),
+        _ => Err("this program is run by etcdkit-bench, with a job as JSON".into()),
+    }
+}
+
+fn measure<P: Peer>(job: &Job) -> Result<String, Failure> {
+    let runtime = match job.runtime {
+        RuntimeKind::CurrentThread => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+        RuntimeKind::MultiThread { workers } => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers)
+            .enable_all()
+            .build()?,
+    };
+    let sample = runtime.block_on(run::<P>(job))?;
+    Ok(serde_json::to_string(&sample)?)
+}
+
+async fn run<P: Peer>(job: &Job) -> Result<Sample, Failure> {
+    let mut peers = Vec::new();
+    for _ in 0..job.conns.max(1) {
+        peers.push(P::connect(&job.endpoints).await?);
+    }
+    let total = match job.verb {
+        Verb::Scan { .. } => 1,
+        _ => job.total,
+    };
+    if job.warmup > 0 {
+        phase(job, &peers, job.warmup, 1).await?;
+    }
+
+    let rss_before = Memory::of_this_process()?.now;
+    let allocations_before = Allocations::so_far();
+    let cpu_before = cpu_time();
+    let start = Instant::now();
+    let phase = phase(job, &peers, total, 2).await?;
+    let seconds = start.elapsed().as_secs_f64();
+    let cpu_seconds = (cpu_time() - cpu_before).as_secs_f64();
+    let allocations = Allocations::so_far().since(allocations_before);
+    let peak_rss = Memory::of_this_process()?.peak;
+
+    let mut nanos = phase.nanos;
+    nanos.sort_unstable();
+    Ok(Sample {
+        calls: total,
+        keys: phase.keys,
+        seconds,
+        cpu_seconds,
+        p50_micros: percentile(&nanos, 0.50) / 1000.0,
+        p99_micros: percentile(&nanos, 0.99) / 1000.0,
+        peak_rss,
+        rss_before,
+        allocations: (allocations.count > 0).then_some(allocations),
+    })
+}
+
+/// What callers found.
+#[derive(Default)]
+struct Phase {
+    /// The time of each call.
+    nanos: Vec<u32>,
+    keys: u64,
+}
+
+async fn phase<P: Peer>(job: &Job, peers: &[P], total: u64, seed: u64) -> Result<Phase, Failure> {
+    let next = Arc::new(AtomicU64::new(0));
+    let interval = match job.rate {
+        0 => None,
+        rate => Some(Duration::from_secs_f64(1.0 / rate as f64)),
+    };
+    let clients = job.clients.max(1);
+    let mut tasks = Vec::with_capacity(clients);
+    for (client, peer) in peers.iter().cycle().take(clients).enumerate() {
+        let caller = Caller::new(
+            peer.clone(),
+            job.verb.clone(),
+            job.workload.clone(),
+            seed * clients as u64 + client as u64,
+        );
+        let share = total / clients as u64;
+        let found = Phase {
+            // Callers get unequal shares; a quarter more than the mean rarely grows.
+            nanos: Vec::with_capacity((share + share / 4 + 16) as usize),
+            keys: 0,
+        };
+        let next = Arc::clone(&next);
+        tasks.push(tokio::spawn(call_on(caller, found, next, total, interval)));
+    }
+    let mut all = Phase::default();
+    for task in tasks {
+        let found = task.await??;
+        all.nanos.extend(found.nanos);
+        all.keys += found.keys;
+    }
+    Ok(all)
+}
+
+/// Makes calls until all callers together have made `total`.
+async fn call_on<P: Peer>(
+    mut caller: Caller<P>,
+    mut found: Phase,
+    next: Arc<AtomicU64>,
+    total: u64,
+    interval: Option<Duration>,
+) -> Result<Phase, Failure> {
+    let begin = tokio::time::Instant::now();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= total {
+            return Ok(found);
+        }
+        if let Some(interval) = interval {
+            tokio::time::sleep_until(begin + interval.mul_f64(number as f64)).await;
+        }
+        let start = Instant::now();
+        found.keys += caller.call(number).await?;
+        let nanos = u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX);
+        found.nanos.push(nanos);
+    }
+}

@@ -1,0 +1,7 @@
+//! The `etcdkit` crate under load.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    etcdkit_bench_load::main::<peer_etcdkit::Etcdkit>()
+}

@@ -1,0 +1,254 @@
+//! The command line. Verbs and flags are named as etcd's `benchmark` names them, where it has them.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use etcdkit_bench_load::{RuntimeKind, Verb, Workload};
+
+/// Runs the same load through several etcd clients, in turns, against one server.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Arguments {
+    /// Client URLs of a running server; without them one is started, and ended afterwards.
+    #[arg(long, global = true, value_delimiter = ',')]
+    pub(crate) endpoints: Vec<String>,
+
+    /// The server to start when there are no --endpoints.
+    #[arg(long, global = true, value_enum, default_value_t = ServerKind::Etcd)]
+    pub(crate) server: ServerKind,
+
+    /// Total number of gRPC connections.
+    #[arg(long, global = true, default_value_t = 1)]
+    pub(crate) conns: usize,
+
+    /// Total number of gRPC clients: callers with one call at a time. A list gives one comparison
+    /// for each number.
+    #[arg(long, global = true, value_delimiter = ',', default_value = "1")]
+    pub(crate) clients: Vec<usize>,
+
+    /// The runtime of the clients.
+    #[arg(long, global = true, value_enum, default_value_t = RuntimeName::MultiThread)]
+    pub(crate) runtime: RuntimeName,
+
+    /// Worker threads of the multi-thread runtime.
+    #[arg(long, global = true, default_value_t = 2)]
+    pub(crate) workers: usize,
+
+    /// How often each client is measured; the table shows medians.
+    #[arg(long, global = true, default_value_t = 5)]
+    pub(crate) rounds: usize,
+
+    /// The clients, of which the last is the one to be compared with.
+    #[arg(
+        long,
+        global = true,
+        value_delimiter = ',',
+        default_value = "etcdkit,etcd-client"
+    )]
+    pub(crate) peers: Vec<String>,
+
+    /// Do not count allocations.
+    #[arg(long, global = true)]
+    pub(crate) no_allocations: bool,
+
+    /// Do not count instructions.
+    #[arg(long, global = true)]
+    pub(crate) no_instructions: bool,
+
+    /// How many seconds to wait, before each measurement, for other processes to calm down.
+    #[arg(long, global = true, default_value_t = 20)]
+    pub(crate) patience: u64,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Arguments {
+    pub(crate) fn runtime(&self) -> RuntimeKind {
+        match self.runtime {
+            RuntimeName::CurrentThread => RuntimeKind::CurrentThread,
+            RuntimeName::MultiThread => RuntimeKind::MultiThread {
+                workers: self.workers,
+            },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ServerKind {
+    /// The newest real etcd on PATH or in ETCDKIT_TEST_ETCD, without fsync where it can.
+    Etcd,
+    /// etcdkit's own server, in memory.
+    Embedded,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RuntimeName {
+    CurrentThread,
+    MultiThread,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Everything BENCHMARKS.md reports: puts and gets at 1, 16 and 256 clients, transactions, a scan.
+    Suite(SuiteOptions),
+    /// Benchmark put.
+    Put(PutOptions),
+    /// Benchmark range: single keys of the key space, one key, or a range of keys.
+    Range(RangeOptions),
+    /// Benchmark txn-put.
+    TxnPut(TxnPutOptions),
+    /// Benchmark a mixed load of txn-put and txn-range.
+    TxnMixed(TxnMixedOptions),
+    /// Benchmark reading everything below a prefix at one revision.
+    Scan(ScanOptions),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SuiteOptions {
+    /// Make a hundredth of the calls in a single round: to see that everything works.
+    #[arg(long)]
+    pub(crate) smoke: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Total number of requests.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) total: u64,
+
+    /// Maximum requests per second (0 is no limit).
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
+
+    /// Maximum possible keys.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) key_space_size: u64,
+
+    /// Key size.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) key_size: usize,
+
+    /// Value size.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) val_size: usize,
+
+    /// Use sequential keys.
+    #[arg(long)]
+    pub(crate) sequential_keys: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PutOptions {
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RangeOptions {
+    /// The key; by default each request reads another key of the key space.
+    pub(crate) key: Option<String>,
+
+    /// The end of the range, which it excludes.
+    pub(crate) end_range: Option<String>,
+
+    /// Maximum number of results to return from a request (0 is no limit).
+    #[arg(long, default_value_t = 0)]
+    pub(crate) limit: i64,
+
+    /// Linearizable (l) or serializable (s).
+    #[arg(long, value_enum, default_value_t = Consistency::L)]
+    pub(crate) consistency: Consistency,
+
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TxnPutOptions {
+    /// Number of puts per txn.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) txn_ops: u64,
+
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TxnMixedOptions {
+    /// Read operation range start key; by default the first there is.
+    pub(crate) key: Option<String>,
+
+    /// Read operation range end key, which it excludes; by default the range has no end.
+    #[arg(long)]
+    pub(crate) end_key: Option<String>,
+
+    /// Read operation range result limit.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) limit: i64,
+
+    /// Linearizable (l) or serializable (s).
+    #[arg(long, value_enum, default_value_t = Consistency::L)]
+    pub(crate) consistency: Consistency,
+
+    /// Read/write ops ratio.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) rw_ratio: f64,
+
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScanOptions {
+    /// The number of keys.
+    #[arg(long, default_value_t = 200_000)]
+    pub(crate) total: u64,
+
+    /// Value size.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) val_size: usize,
+
+    /// Keys in a page, for clients that leave paging to their user. A list gives one comparison for
+    /// each.
+    #[arg(long, value_delimiter = ',', default_value = "1000,10000")]
+    pub(crate) page: Vec<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Consistency {
+    L,
+    S,
+}
+
+impl Common {
+    pub(crate) fn workload(&self) -> Workload {
+        Workload {
+            key_size: self.key_size,
+            val_size: self.val_size,
+            key_space_size: self.key_space_size,
+            sequential_keys: self.sequential_keys,
+            limit: 0,
+            serializable: false,
+        }
+    }
+}
+
+impl RangeOptions {
+    pub(crate) fn verb(&self) -> Verb {
+        Verb::Range {
+            key: self.key.clone(),
+            end: self.end_range.clone(),
+        }
+    }
+}
+
+impl TxnMixedOptions {
+    pub(crate) fn verb(&self) -> Verb {
+        // etcd takes a zero byte for the first key there is, and for an end beyond the last.
+        let open = || "\0".to_owned();
+        Verb::TxnMixed {
+            key: self.key.clone().unwrap_or_else(open),
+            end: Some(self.end_key.clone().unwrap_or_else(open)),
+            reads_per_hundred_writes: (self.rw_ratio * 100.0) as u64,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `cargo xtask bench`: builds the compared clients and runs them side by side.
+
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{cargo, etcd, must, root};
+
+/// The runs that BENCHMARKS.md reports, when no other are asked for.
+const DEFAULT: &[&str] = &["suite"];
+
+/// A tmpfs wherever Linux has its usual mounts.
+const MEMORY: &str = "/dev/shm";
+
+/// Builds everything in release mode and passes these arguments on.
+pub(crate) fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    find_protoc()?;
+    let arguments = match arguments {
+        [] => DEFAULT,
+        given => given,
+    };
+    let etcds = etcd::provide()?;
+
+    let target = target();
+    let programs = root().join("bench/peer-etcd-client/Cargo.toml");
+    // Each alone: built together, one package's features would be on in the other's dependencies.
+    must(&mut cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "etcdkit-bench",
+    ]))?;
+    must(&mut cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "peer-etcdkit",
+    ]))?;
+    must(
+        cargo(&["build", "--release", "--locked", "--manifest-path"])
+            .arg(programs)
+            .arg("--target-dir")
+            .arg(&target),
+    )?;
+
+    let mut bench = Command::new(target.join("release/etcdkit-bench"));
+    bench.args(arguments).current_dir(root()).env(
+        etcd::VARIABLE,
+        env::join_paths(etcds.iter().map(|etcd| &etcd.path))?,
+    );
+    if env::var_os("TMPDIR").is_none() && Path::new(MEMORY).is_dir() {
+        bench.env("TMPDIR", MEMORY);
+    }
+    must(&mut bench)
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |target| root().join(target))
+}
+
+/// The build of the etcd-client crate, and nothing else here, runs protoc.
+fn find_protoc() -> Result<(), Box<dyn Error>> {
+    let protoc = env::var_os("PROTOC").unwrap_or_else(|| "protoc".into());
+    let runs = Command::new(&protoc)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if runs {
+        return Ok(());
+    }
+    Err(format!(
+        "{} does not run, and building the etcd-client crate needs it: run `apt-get install \
+         protobuf-compiler` as root, or name a protoc in PROTOC",
+        Path::new(&protoc).display()
+    )
+    .into())
+}
