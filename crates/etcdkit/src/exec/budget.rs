@@ -41,7 +41,9 @@ impl RetryBudget {
     /// Gives back what a retry cost, because it succeeded. When a cluster recovers, the first calls
     /// that get through thus let all those through that still wait.
     pub(crate) fn refund(&self) {
-        self.saved.fetch_add(RETRY, Ordering::Relaxed);
+        if self.saved.load(Ordering::Relaxed) < MOST {
+            self.saved.fetch_add(RETRY, Ordering::Relaxed);
+        }
     }
 
     /// Whether a retry may be made at this time; if so it is paid for.

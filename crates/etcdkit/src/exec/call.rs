@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     Decode, Request,
-    failure::{explain, finished, undecodable},
+    failure::{explain, finished},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -221,9 +221,10 @@ impl<T> Running<T> {
                     if matches!(self.plan.request.class, Class::Write | Class::Read) {
                         attempt.connection().pulse.health.well();
                     }
-                    Turn::Done((self.plan.decode)(message).map_err(|error| {
-                        self.conclude(undecodable(error, self.plan.request.class))
-                    }))
+                    match (self.plan.decode)(message) {
+                        Ok(answer) => Turn::Done(Ok(answer)),
+                        Err(error) => self.failed(Failure::Undecodable(error)),
+                    }
                 }
                 Poll::Ready(Err(failure)) => self.failed(failure),
             },

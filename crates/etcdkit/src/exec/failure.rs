@@ -53,6 +53,13 @@ pub(super) fn explain(
             Ending::Unusable,
             Error::new(ErrorKind::Protocol, format!("the server sent {what}")),
         ),
+        Failure::Undecodable(error) => {
+            let what = format!("the server sent something else than etcd's answer: {error}");
+            (
+                Ending::Unusable,
+                Error::new(ErrorKind::Protocol, what).with_source(error),
+            )
+        }
         Failure::TooLarge { length, limit } => {
             let what = format!("the answer has {length} bytes, the client takes {limit}");
             (
@@ -71,17 +78,6 @@ pub(super) fn explain(
         verdict,
         error.with_outcome(verdict.outcome).with_endpoint(endpoint),
     )
-}
-
-/// An answer that is framed well but is not the message that belongs there.
-pub(super) fn undecodable(error: prost::DecodeError, class: Class) -> Error {
-    let outcome = policy::judge(Ending::Unusable, class).outcome;
-    Error::new(
-        ErrorKind::Protocol,
-        format!("the server sent something else than etcd's answer: {error}"),
-    )
-    .with_source(error)
-    .with_outcome(outcome)
 }
 
 /// A future was polled after it had given its result, which is a bug of whoever polls.

@@ -202,6 +202,10 @@ impl Pulse {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answers.load(Ordering::Relaxed) > 0
+    }
+
     pub(crate) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
     }

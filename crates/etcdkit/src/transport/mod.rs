@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     Status { code: Code, message: String },
     /// The peer does not speak gRPC as etcd does.
     Protocol(String),
+    /// The answer is framed well, but is not the message that belongs there.
+    Undecodable(prost::DecodeError),
     /// The answer is larger than the client takes.
     TooLarge { length: usize, limit: usize },
 }

@@ -279,7 +279,7 @@ async fn refill(shared: Arc<Shared>, place: usize) {
                     }
                 }
                 // A peer that hangs up on every connection at once is not dialled in a tight loop.
-                if opened.elapsed() >= STABLE_AFTER {
+                if opened.elapsed() >= STABLE_AFTER || pulse.has_answered() {
                     backoff.reset();
                 }
             }
