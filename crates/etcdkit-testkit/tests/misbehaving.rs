@@ -430,6 +430,7 @@ async fn malformed_answers_are_typed_errors() {
         let error = in_time(client.get("k")).await.expect_err(what);
         assert_eq!(error.kind(), expected, "{what}: {error:?}");
         assert_eq!(error.outcome(), Outcome::NotApplied, "{what}: {error:?}");
+        assert_eq!(error.endpoint(), Some(&*server.endpoint()), "{what}");
         let error = in_time(client.put("k", "v")).await.expect_err(what);
         assert_eq!(error.outcome(), Outcome::Unknown, "{what}: {error:?}");
         assert_eq!(server.counts().requests, 2, "{what}: the put was repeated");

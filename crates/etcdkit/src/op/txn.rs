@@ -81,6 +81,14 @@ impl Client {
 ///
 /// A transaction that only reads is sent again as other reads are; one that may write only when the
 /// first attempt certainly had no effect.
+///
+/// # What etcd does not promise
+///
+/// A transaction without operations, of conditions only, is answered by one member from what it has,
+/// as a serializable read is; add an [`Op::get`] for a linearizable answer. And never let a
+/// transaction both write and read at an old or future [revision](Op::revision): where the revision
+/// is compacted on one member and not yet on another, etcd up to 3.5 at least lets the members come
+/// to differ (etcd issue 18667).
 #[derive(Debug)]
 #[must_use = "a transaction is sent when awaited"]
 pub struct Txn<'a> {
@@ -141,7 +149,10 @@ impl IntoFuture for Txn<'_> {
 
 /// What servers take the transaction for: etcd reads locally only if no operation is nested.
 fn class_of(txn: &pb::TxnRequest) -> Class {
-    let mut ops = txn.success.iter().chain(&txn.failure);
+    let mut ops = txn.success.iter().chain(&txn.failure).peekable();
+    if ops.peek().is_none() {
+        return Class::Read;
+    }
     if ops.all(|op| matches!(&op.request, Some(WireOp::RequestRange(range)) if range.serializable))
     {
         Class::Local
