@@ -30,6 +30,8 @@ pub enum Reply {
     Message(Bytes),
     /// Answers with a gRPC status and no message.
     Status(u32, &'static str),
+    /// Answers like this, but only after a time.
+    Late(Duration, Box<Reply>),
     /// Leaves the request open.
     Nothing,
     /// Sends exactly this head, body and end.
@@ -70,6 +72,15 @@ impl Reply {
     }
 }
 
+/// What a [`FakeServer`] does of its own accord.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// How many requests a connection may have under way; the client is told. `None` sets no limit.
+    pub streams: Option<u32>,
+    /// Health checks, too, are answered as the function says, as learners refuse them.
+    pub learner: bool,
+}
+
 /// A gRPC server on loopback that does with each request what a function says.
 #[derive(Debug)]
 pub struct FakeServer {
@@ -90,7 +101,9 @@ struct Seen {
 pub struct Counts {
     /// Connections accepted.
     pub connections: usize,
-    /// Requests received, health checks not counted.
+    /// Connections that have ended.
+    pub closed: usize,
+    /// Requests received; health checks count only where [`Limits::learner`] is set.
     pub requests: usize,
     /// Requests that the client cancelled.
     pub cancelled: usize,
@@ -106,6 +119,18 @@ impl FakeServer {
     pub async fn start(
         behave: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        Self::start_with(Limits::default(), behave).await
+    }
+
+    /// As [`start`](Self::start), with limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_with(
+        limits: Limits,
+        behave: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let seen = Arc::new(Seen::default());
@@ -115,7 +140,11 @@ impl FakeServer {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 log.counts.send_modify(|counts| counts.connections += 1);
-                connections.spawn(serve(stream, Arc::clone(&behave), Arc::clone(&log)));
+                let (behave, log) = (Arc::clone(&behave), Arc::clone(&log));
+                connections.spawn(async move {
+                    serve(stream, limits, behave, &log).await;
+                    log.counts.send_modify(|counts| counts.closed += 1);
+                });
             }
         });
         Ok(Self {
@@ -164,8 +193,12 @@ type Behave = dyn Fn(&str, usize) -> Reply + Send + Sync;
 /// it.
 type Unfinished = SendStream<Bytes>;
 
-async fn serve(stream: TcpStream, behave: Arc<Behave>, seen: Arc<Seen>) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else {
+async fn serve(stream: TcpStream, limits: Limits, behave: Arc<Behave>, seen: &Arc<Seen>) {
+    let mut builder = h2::server::Builder::new();
+    if let Some(streams) = limits.streams {
+        builder.max_concurrent_streams(streams);
+    }
+    let Ok(mut connection) = builder.handshake(stream).await else {
         return;
     };
     let mut replies = JoinSet::new();
@@ -183,7 +216,7 @@ async fn serve(stream: TcpStream, behave: Arc<Behave>, seen: Arc<Seen>) {
             return;
         };
         let path = request.uri().path().to_owned();
-        let reply = if path.starts_with("/grpc.health.v1.Health/") {
+        let reply = if path.starts_with("/grpc.health.v1.Health/") && !limits.learner {
             // HealthCheckResponse { status: SERVING }
             Reply::Message(Bytes::from_static(&[0x08, 0x01]))
         } else {
@@ -203,12 +236,17 @@ async fn serve(stream: TcpStream, behave: Arc<Behave>, seen: Arc<Seen>) {
                 if matches!(reply, Reply::MessageAndGoAway(_)) {
                     connection.graceful_shutdown();
                 }
-                let (seen, end) = (Arc::clone(&seen), end.clone());
+                let (seen, end) = (Arc::clone(seen), end.clone());
                 replies.spawn(async move {
                     // The body is read to its end before the answer, as a gRPC server does.
                     let mut body = request.into_body();
                     while let Some(Ok(data)) = body.data().await {
                         let _ = body.flow_control().release_capacity(data.len());
+                    }
+                    let mut reply = reply;
+                    while let Reply::Late(after, late) = reply {
+                        tokio::time::sleep(after).await;
+                        reply = *late;
                     }
                     // An error means that the client has gone, which is its right.
                     if let Ok(Some(unfinished)) = send(reply, respond, &seen).await {
@@ -286,8 +324,8 @@ async fn send(
             respond.send_reset(reason);
             Ok(None)
         }
-        // It is dealt with where the connection is at hand.
-        Reply::Close => Ok(None),
+        // They are dealt with before.
+        Reply::Close | Reply::Late(..) => Ok(None),
     }
 }
 
@@ -360,8 +398,20 @@ impl Drop for SilentEndpoint {
     }
 }
 
-/// An HTTP/2 endpoint that answers every first request of a connection with a GOAWAY that disowns it:
-/// it says that no request was processed, so each may be sent again elsewhere.
+/// How a [`DisowningEndpoint`] says that it did not process a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disown {
+    /// By a GOAWAY whose last processed request is an earlier one.
+    GoAway,
+    /// By the same, when the head of the answer has already been sent.
+    HeadThenGoAway,
+    /// By a reset with REFUSED_STREAM, when the head of the answer has already been sent.
+    HeadThenRefused,
+}
+
+/// An HTTP/2 endpoint that disowns every first request of a connection: it says that no request was
+/// processed, so each may be sent again elsewhere; unless it contradicts itself, having begun to
+/// answer.
 #[derive(Debug)]
 pub struct DisowningEndpoint {
     address: SocketAddr,
@@ -376,6 +426,15 @@ impl DisowningEndpoint {
     ///
     /// When there is none.
     pub async fn start() -> io::Result<Self> {
+        Self::start_by(Disown::GoAway).await
+    }
+
+    /// As [`start`](Self::start), disowning in another way.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_by(how: Disown) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let (count, disowned) = watch::channel(0);
@@ -384,7 +443,7 @@ impl DisowningEndpoint {
             while let Ok((stream, _)) = listener.accept().await {
                 let count = count.clone();
                 connections.spawn(async move {
-                    if disown(stream).await.is_ok() {
+                    if disown(stream, how).await.is_ok() {
                         count.send_modify(|count| *count += 1);
                     }
                 });
@@ -416,27 +475,41 @@ impl Drop for DisowningEndpoint {
 
 /// Speaks just enough HTTP/2 (RFC 9113) for a client to send a request, and disowns it. By hand, as
 /// h2's server cannot disown what it has accepted.
-async fn disown(mut stream: TcpStream) -> io::Result<()> {
+async fn disown(mut stream: TcpStream, how: Disown) -> io::Result<()> {
     const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
     const SETTINGS: u8 = 4;
     const PING: u8 = 6;
     const GOAWAY: u8 = 7;
     const ACK: u8 = 1;
+    const END_HEADERS: u8 = 4;
+    // In HPACK (RFC 7541): `:status: 200`, which is in its static table, and a `content-type`, whose
+    // name is.
+    const HEAD: &[u8] = b"\x88\x0f\x10\x10application/grpc";
 
     stream.read_exact(&mut [0; 24]).await?;
-    write_frame(&mut stream, SETTINGS, 0, &[]).await?;
+    write_frame(&mut stream, SETTINGS, 0, 0, &[]).await?;
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await?;
-        let [a, b, c, kind, flags, ..] = head;
+        let [a, b, c, kind, flags, request @ ..] = head;
+        let request = u32::from_be_bytes(request);
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         stream.read_exact(&mut payload).await?;
         match kind {
-            SETTINGS if flags & ACK == 0 => write_frame(&mut stream, SETTINGS, ACK, &[]).await?,
-            PING if flags & ACK == 0 => write_frame(&mut stream, PING, ACK, &payload).await?,
+            SETTINGS if flags & ACK == 0 => write_frame(&mut stream, SETTINGS, ACK, 0, &[]).await?,
+            PING if flags & ACK == 0 => write_frame(&mut stream, PING, ACK, 0, &payload).await?,
             HEADERS => {
-                // The last stream processed is 0, none; the reason is NO_ERROR.
-                write_frame(&mut stream, GOAWAY, 0, &[0; 8]).await?;
+                if how != Disown::GoAway {
+                    write_frame(&mut stream, HEADERS, END_HEADERS, request, HEAD).await?;
+                }
+                if how == Disown::HeadThenRefused {
+                    let refused = u32::from(Reason::REFUSED_STREAM).to_be_bytes();
+                    write_frame(&mut stream, RST_STREAM, 0, request, &refused).await?;
+                } else {
+                    // The last stream processed is 0, none; the reason is NO_ERROR.
+                    write_frame(&mut stream, GOAWAY, 0, 0, &[0; 8]).await?;
+                }
                 // Closing with unread data would turn into a reset that overtakes the GOAWAY.
                 stream.shutdown().await?;
                 while stream.read(&mut [0; 1024]).await? > 0 {}
@@ -447,18 +520,19 @@ async fn disown(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Writes a frame of the connection itself, stream 0.
+/// Writes a frame of a request, or of the connection itself, which has the number 0.
 async fn write_frame(
     stream: &mut TcpStream,
     kind: u8,
     flags: u8,
+    request: u32,
     payload: &[u8],
 ) -> io::Result<()> {
     let mut frame = BytesMut::new();
     frame.put_uint(payload.len() as u64, 3);
     frame.put_u8(kind);
     frame.put_u8(flags);
-    frame.put_u32(0);
+    frame.put_u32(request);
     frame.put_slice(payload);
     stream.write_all(&frame).await
 }
