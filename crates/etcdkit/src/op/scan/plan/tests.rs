@@ -127,6 +127,11 @@ fn counting_stays_in_proportion_to_reading() {
         // Plain paging would count 80 million keys for its 900 pages.
         assert!(cost.counted < 60 * keys.len(), "{name}: {cost:?}");
         assert!(cost.pages < 2500, "{name}: {cost:?}");
+        let cost = run(&keys, KeyRange::all(), 256, PAGE_BYTES);
+        println!("{name}, pages as usual: {cost:?}");
+        // Plain pages of 10,000 pairs, about as large, would count 2.1 million.
+        assert!(cost.counted < 2_100_000, "{name}: {cost:?}");
+        assert!(cost.pages < 60, "{name}: {cost:?}");
     }
 }
 
