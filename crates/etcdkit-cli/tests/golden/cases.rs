@@ -271,10 +271,11 @@ fn transactions() -> Vec<Case> {
             "version(\"none\") = \"0\"\ncreate(\"none\") = \"0\"\n\nget b --prefix --limit 2\n\n\n",
             &[],
         ),
+        // Early patches of 3.5 lose a quoted key that holds a space.
         txn(
             "c(\"a\") != \"0\"\nm(\"a\") != \"0\"\n\nput 'k q' \"v\\t\\x41\\u00e9\\101\"\nget 'k q'\n\n\n",
             &[],
-        ).since(3, 5),
+        ).since(3, 6),
         txn(
             "val(\"t\") = \"3\"\nvalue(\"t\") != `x`\n\ndel t --prev-kv\ndel none\n\n\n",
             &[],
