@@ -318,6 +318,39 @@ async fn connecting_to_a_learner_works_at_once() {
 }
 
 #[tokio::test]
+async fn a_learner_among_the_endpoints_fails_no_call() {
+    let mut cluster = etcd(&[]).await;
+    let voter = cluster.endpoint().to_owned();
+    let direct = Client::connect(&voter).await.expect("a client");
+    direct.put("k", "v").await.expect("a put");
+    let learner = cluster.add_learner().await.expect("a learner");
+    let learner = learner.endpoint().to_owned();
+    let local = client(&learner);
+    let learning = async {
+        // Local reads are what it serves, once it has learnt something.
+        while !matches!(local.get("k").serializable().await, Ok(Some(_))) {
+            tokio::time::sleep(10 * MILLISECOND).await;
+        }
+    };
+    soon("a learner that has learnt", learning).await;
+
+    let start = Instant::now();
+    Client::connect(&learner).await.expect("a client");
+    assert!(start.elapsed() < Duration::from_secs(1), "it hesitated");
+    let error = local.get("k").timeout(200 * MILLISECOND).await;
+    let error = error.expect_err("learners refuse reads");
+    assert_eq!(error.kind(), ErrorKind::NotSupportedForLearner, "{error:?}");
+
+    let both = Client::connect([&learner, &voter]).await.expect("a client");
+    for number in 0..200 {
+        both.put("k", number.to_string()).await.expect("a put");
+        let kv = both.get("k").await.expect("a get").expect("the key");
+        assert_eq!(kv.value, number.to_string());
+        both.get("k").serializable().await.expect("a local get");
+    }
+}
+
+#[tokio::test]
 async fn what_a_gateway_answers_for_its_server_is_unavailability() {
     for status in [
         StatusCode::TOO_MANY_REQUESTS,

@@ -1,9 +1,13 @@
 //! Clusters of real etcd processes on loopback.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use etcdkit_proto::etcdserverpb::{MemberAddRequest, cluster_client::ClusterClient};
+use tonic::transport::Channel;
 
 use super::{
     binary::Binary,
@@ -21,6 +25,9 @@ pub struct Cluster {
     // Fields drop in this order: the processes end before their data goes.
     members: Vec<Member>,
     data: tempfile::TempDir,
+    description: ClusterBuilder,
+    /// What `--initial-cluster` says.
+    peers: String,
 }
 
 impl Cluster {
@@ -60,6 +67,42 @@ impl Cluster {
     /// When there is no such member.
     pub fn member(&mut self, index: usize) -> &mut Member {
         &mut self.members[index]
+    }
+
+    /// Adds a member that learns and does not vote, and starts its process, but does not wait for it:
+    /// a learner refuses nearly everything, so when it serves is for the test to say. Since etcd 3.4;
+    /// not for clusters with TLS.
+    ///
+    /// # Errors
+    ///
+    /// When the cluster does not add it, or its process cannot be run.
+    pub async fn add_learner(&mut self) -> Result<&mut Member, MemberError> {
+        let refused = |cause| MemberError::Process {
+            what: "cannot add a learner".to_owned(),
+            cause: io::Error::other(cause),
+        };
+        let ports = MemberPorts::free(1)[0];
+        let name = name(self.members.len());
+        let peer = ports.peer_url();
+        let channel = Channel::from_shared(self.endpoint().to_owned())
+            .map_err(|cause| refused(cause.to_string()))?
+            .connect_lazy();
+        let mut cluster = ClusterClient::new(channel);
+        let request = MemberAddRequest {
+            peer_ur_ls: vec![peer.clone()],
+            is_learner: true,
+        };
+        let added = cluster.member_add(request).await;
+        added.map_err(|status| refused(status.message().to_owned()))?;
+        self.peers = format!("{},{name}={peer}", self.peers);
+        let mut member = self
+            .description
+            .member(name, &ports, &self.peers, self.data.path());
+        member.argument("--initial-cluster-state=existing");
+        member.spawn()?;
+        self.members.push(member);
+        let index = self.members.len() - 1;
+        Ok(self.member(index))
     }
 
     /// All members.
@@ -150,41 +193,22 @@ impl ClusterBuilder {
                 what: "cannot make a temporary folder".to_owned(),
                 cause,
             })?;
-        let ports: Vec<MemberPorts> = ports::free(3 * self.members)
-            .chunks_exact(3)
-            .map(|ports| MemberPorts {
-                client: ports[0],
-                peer: ports[1],
-                health: ports[2],
-            })
-            .collect();
-        let peers: Vec<String> = ports
-            .iter()
-            .enumerate()
-            .map(|(index, ports)| format!("{}=http://127.0.0.1:{}", name(index), ports.peer))
-            .collect();
-        let peers = peers.join(",");
+        let ports = MemberPorts::free(self.members);
+        let peers = ports.iter().enumerate();
+        let peers = peers.map(|(index, ports)| format!("{}={}", name(index), ports.peer_url()));
+        let peers = peers.collect::<Vec<_>>().join(",");
 
         let members = ports
             .iter()
             .enumerate()
-            .map(|(index, ports)| {
-                let name = name(index);
-                let folder = data.path().join(&name);
-                let endpoint = format!("{}://127.0.0.1:{}", self.scheme(), ports.client);
-                let arguments = self.arguments(&name, ports, &endpoint, &peers, &folder);
-                let log = data.path().join(format!("{name}.log"));
-                Member::new(
-                    name,
-                    self.binary.path(),
-                    arguments,
-                    endpoint,
-                    ports.health,
-                    log,
-                )
-            })
+            .map(|(index, ports)| self.member(name(index), ports, &peers, data.path()))
             .collect();
-        let mut cluster = Cluster { members, data };
+        let mut cluster = Cluster {
+            members,
+            data,
+            description: self.clone(),
+            peers,
+        };
         for member in cluster.members() {
             member.spawn()?;
         }
@@ -192,6 +216,21 @@ impl ClusterBuilder {
             member.ready().await?;
         }
         Ok(cluster)
+    }
+
+    fn member(&self, name: String, ports: &MemberPorts, peers: &str, data: &Path) -> Member {
+        let folder = data.join(&name);
+        let endpoint = format!("{}://127.0.0.1:{}", self.scheme(), ports.client);
+        let arguments = self.arguments(&name, ports, &endpoint, peers, &folder);
+        let log = data.join(format!("{name}.log"));
+        Member::new(
+            name,
+            self.binary.path(),
+            arguments,
+            endpoint,
+            ports.health,
+            log,
+        )
     }
 
     fn scheme(&self) -> &'static str {
@@ -210,7 +249,7 @@ impl ClusterBuilder {
             1 => Duration::from_millis(100),
             _ => Duration::from_millis(500),
         });
-        let peer = format!("http://127.0.0.1:{}", ports.peer);
+        let peer = ports.peer_url();
         let mut arguments = vec![
             format!("--name={name}"),
             format!("--data-dir={}", folder.display()),
@@ -243,10 +282,27 @@ impl ClusterBuilder {
     }
 }
 
+#[derive(Clone, Copy)]
 struct MemberPorts {
     client: u16,
     peer: u16,
     health: u16,
+}
+
+impl MemberPorts {
+    fn free(members: usize) -> Vec<Self> {
+        let ports = ports::free(3 * members);
+        let ports = ports.chunks_exact(3).map(|ports| Self {
+            client: ports[0],
+            peer: ports[1],
+            health: ports[2],
+        });
+        ports.collect()
+    }
+
+    fn peer_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.peer)
+    }
 }
 
 fn name(index: usize) -> String {

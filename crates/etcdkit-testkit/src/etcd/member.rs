@@ -98,6 +98,11 @@ impl Member {
         }
     }
 
+    /// Gives the process a further argument when it is started next.
+    pub(super) fn argument(&mut self, argument: &str) {
+        self.arguments.push(argument.to_owned());
+    }
+
     /// The member's name, as `--name` gave it.
     pub fn name(&self) -> &str {
         &self.name
