@@ -1,4 +1,5 @@
-//! What adverse reviews of the client's request core have found, each as the behaviour that is right.
+//! The client under stress: slow, frozen, refusing and fickle endpoints, limits of HTTP/2 and of etcd, and
+//! floods of calls that are cancelled or tried again.
 
 use std::{
     future::poll_fn,
