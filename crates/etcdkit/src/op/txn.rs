@@ -265,7 +265,8 @@ mod tests {
     #[test]
     fn transactions_of_serializable_reads_are_local() {
         let local = || Op::get("a").serializable();
-        assert_eq!(class(vec![], vec![]), Class::Local);
+        // Answered by one member, too, but one without a leader may be far behind.
+        assert_eq!(class(vec![], vec![]), Class::Read);
         assert_eq!(class(vec![local()], vec![local()]), Class::Local);
         assert_eq!(class(vec![local(), Op::get("b")], vec![]), Class::Read);
         assert_eq!(class(vec![Op::txn([], [local()], [])], vec![]), Class::Read);
