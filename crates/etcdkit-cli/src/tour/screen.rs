@@ -114,8 +114,8 @@ impl Screen {
             ),
             ("etcdkit help", "all commands; they take what etcdctl takes"),
             (
-                "cargo add etcdkit",
-                "the client library, in your own project",
+                "crates/etcdkit/examples",
+                "the client library, one capability at a time",
             ),
         ] {
             let command = self.palette.paint(Style::Code, format!("{command:<30}"));
