@@ -115,6 +115,13 @@ impl<'a> Bench<'a> {
                 load("range", options.verb(), &options.common, workload)
             }
             Command::TxnPut(options) => {
+                if options.txn_ops > options.common.key_space_size {
+                    return Err(
+                        "--txn-ops must not exceed --key-space-size: etcd refuses a \
+                                transaction that writes a key twice"
+                            .into(),
+                    );
+                }
                 let verb = Verb::TxnPut {
                     ops: options.txn_ops,
                 };

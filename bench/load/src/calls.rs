@@ -31,14 +31,13 @@ impl<P: Peer> Caller<P> {
     /// Makes call number `number` and says how many keys it touched.
     pub(crate) async fn call(&mut self, number: u64) -> Result<u64, Failure> {
         let space = self.workload.key_space_size.max(1);
-        let sequential = self.workload.sequential_keys;
-        let first = number * self.keys.len() as u64;
+        let first = match self.workload.sequential_keys {
+            true => number * self.keys.len() as u64,
+            false => self.random.u64(..space),
+        };
+        // Neighbours, since etcd refuses a transaction that writes a key twice.
         for (position, key) in (first..).zip(&mut self.keys) {
-            let chosen = match sequential {
-                true => position % space,
-                false => self.random.u64(..space),
-            };
-            self.workload.write_key(chosen, key);
+            self.workload.write_key(position % space, key);
         }
         let key = self.keys.first().map_or(&[][..], Vec::as_slice);
         let read = |key, end| RangeCall {
