@@ -210,8 +210,8 @@ impl<T> Running<T> {
                 Poll::Ready(()) => self.go(Step::Choose),
                 Poll::Pending => Turn::Until(self.deadline),
             },
-            Step::Try(attempt, give_up) => match attempt.poll_reply(cx) {
-                Poll::Pending => Turn::Until(*give_up),
+            Step::Try(attempt, look_up) => match attempt.poll_reply(cx) {
+                Poll::Pending => Turn::Until(*look_up),
                 Poll::Ready(Ok(message)) => {
                     self.plan.core.budget.deposit();
                     if self.attempts > 1 {
@@ -318,10 +318,8 @@ impl<T> Running<T> {
         match std::mem::replace(&mut self.step, Step::Choose) {
             Step::Try(attempt, _) if over => Some(self.unanswered(attempt)),
             Step::Try(attempt, _) => {
-                let connection = Arc::clone(attempt.connection());
-                connection.pulse.missed();
                 let mut tried = self.tried;
-                tried.insert(connection.place);
+                tried.insert(attempt.connection().place);
                 // A write cannot be asked again elsewhere. Otherwise whoever has begun to answer is
                 // heard out, and so is the only one there is: if the connection is dead, the ping
                 // that it now gets will end the attempt.
@@ -330,6 +328,7 @@ impl<T> Running<T> {
                     && self.plan.core.pool.has_other(tried)
                     && !attempt.is_answered();
                 if !other {
+                    attempt.connection().pulse.missed();
                     self.step = Step::Try(attempt, self.deadline);
                     return None;
                 }
