@@ -82,7 +82,11 @@ impl fmt::Debug for Client {
 /// What all clones of a client share.
 pub(crate) struct Core {
     pub(crate) config: Config,
+    /// The connections that calls share.
     pub(crate) pool: Pool,
+    /// The connections of long-lived streams, which must not wait behind large answers. Opened when
+    /// the first stream is.
+    pub(crate) streams: Pool,
     pub(crate) budget: RetryBudget,
     dialer: Arc<Dialer>,
     limits: Limits,
@@ -94,7 +98,8 @@ pub(crate) struct Core {
 /// the request for seconds and answering that it may have been applied.
 const HAS_LEADER: HeaderName = HeaderName::from_static("hasleader");
 
-static HEALTH: Method = Method {
+/// The question that every server answers, whoever asks.
+pub(crate) static HEALTH: Method = Method {
     name: "connect",
     path: PathAndQuery::from_static("/grpc.health.v1.Health/Check"),
 };
@@ -114,9 +119,11 @@ impl Core {
         headers_local.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         let mut headers = headers_local.clone();
         headers.insert(HAS_LEADER, HeaderValue::from_static("true"));
+        let pool = Pool::new(Arc::clone(&dialer), limits, endpoints);
         Self {
             config,
-            pool: Pool::new(Arc::clone(&dialer), limits, endpoints),
+            streams: pool.sibling(),
+            pool,
             budget: RetryBudget::new(),
             dialer,
             limits,

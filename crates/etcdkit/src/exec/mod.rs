@@ -1,12 +1,14 @@
 //! The one request core.
 //!
-//! Every unary request of the client is a [`Call`], every streamed answer a [`Replies`]; both choose
-//! connections from the same pool and explain failures the same way.
+//! Every unary request of the client is a [`Call`], every streamed answer a [`Replies`], every two-way
+//! stream a [`Duplex`]; all choose among the pool's connections and explain failures the same way.
 
 mod budget;
 mod call;
+mod duplex;
 mod failure;
 mod replies;
+mod vigil;
 
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use http::uri::PathAndQuery;
 pub use self::call::Call;
 pub(crate) use self::{
     budget::RetryBudget,
+    duplex::Duplex,
     replies::{Broken, Replies},
 };
 use crate::{policy::Class, wire::Frame};

@@ -39,15 +39,7 @@ impl Replies {
     pub(crate) async fn open(core: &Arc<Core>, request: Request) -> Result<Self> {
         let operation = request.method.name;
         let within = request.timeout.unwrap_or(core.config.request_timeout);
-        let chosen = async {
-            loop {
-                let change = core.pool.change();
-                match core.pool.choose(Tried::default(), request.only) {
-                    Some(connection) => return connection,
-                    None => change.await,
-                }
-            }
-        };
+        let chosen = core.pool.chosen(Tried::default(), request.only);
         let connection = timeout(within, chosen).await.map_err(|_| {
             core.pool
                 .unreachable(request.only)

@@ -31,14 +31,41 @@ enum Stage {
         head: Request<()>,
         message: Bytes,
     },
-    /// Handed over; waits for the head of the answer.
-    Head {
+    /// Handed over.
+    Sent {
         sender: SendRequest<Bytes>,
-        response: ResponseFuture,
+        answer: Answer,
     },
-    /// Reads messages, then the status behind them.
-    Body(Messages),
     Failed,
+}
+
+/// A response, from the wait for its head to the status at its end.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Head(ResponseFuture),
+    Body(Messages),
+}
+
+impl Answer {
+    /// The next message, or `None` once the server has ended the response with success.
+    pub(super) fn poll_message(
+        &mut self,
+        connection: &Connection,
+        limit: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Failure>> {
+        loop {
+            match self {
+                Self::Head(response) => {
+                    let response =
+                        ready!(Pin::new(response).poll(cx)).map_err(Failure::of_stream)?;
+                    connection.pulse.answered();
+                    *self = Self::Body(Messages::new(response, limit)?);
+                }
+                Self::Body(messages) => return messages.poll_next(cx),
+            }
+        }
+    }
 }
 
 impl Attempt {
@@ -74,17 +101,21 @@ impl Attempt {
     pub(crate) fn is_sent(&mut self) -> bool {
         match &mut self.stage {
             Stage::New { .. } => false,
-            Stage::Head { sender, .. } => {
+            Stage::Sent {
+                sender,
+                answer: Answer::Head(_),
+            } => {
                 let mut cx = Context::from_waker(Waker::noop());
                 !matches!(sender.poll_ready(&mut cx), Poll::Pending)
             }
-            Stage::Body(_) | Stage::Failed => true,
+            Stage::Sent { .. } | Stage::Failed => true,
         }
     }
 
     /// Whether the answer has begun.
     pub(crate) fn is_answered(&self) -> bool {
-        matches!(self.stage, Stage::Body(_))
+        let is_body = |answer: &Answer| matches!(answer, Answer::Body(_));
+        matches!(&self.stage, Stage::Sent { answer, .. } if is_body(answer))
     }
 
     /// The reply of a unary request, once the server has also said that all went well.
@@ -124,15 +155,12 @@ impl Attempt {
                         sender.send_request(head, false).map_err(not_sent)?;
                     // A failure here shows in the response too, and there with its cause.
                     let _ = body.send_data(message, true);
-                    self.stage = Stage::Head { sender, response };
+                    let answer = Answer::Head(response);
+                    self.stage = Stage::Sent { sender, answer };
                 }
-                Stage::Head { response, .. } => {
-                    let response =
-                        ready!(Pin::new(response).poll(cx)).map_err(Failure::of_stream)?;
-                    self.connection.pulse.answered();
-                    self.stage = Stage::Body(Messages::new(response, self.limit)?);
+                Stage::Sent { answer, .. } => {
+                    return answer.poll_message(&self.connection, self.limit, cx);
                 }
-                Stage::Body(messages) => return messages.poll_next(cx),
                 Stage::Failed => {
                     return Poll::Ready(Err(Failure::protocol("nothing to a failed attempt")));
                 }
@@ -148,11 +176,11 @@ impl Drop for Attempt {
 }
 
 /// A connection that takes no request is closing; the request is as good as new.
-fn not_sent(error: h2::Error) -> Failure {
+pub(super) fn not_sent(error: h2::Error) -> Failure {
     Failure::NotSent(error.into())
 }
 
-fn head(
+pub(super) fn head(
     connection: &Connection,
     path: &PathAndQuery,
     headers: HeaderMap,

@@ -8,6 +8,7 @@ pub(crate) mod backoff;
 pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod endpoint;
+pub(crate) mod exchange;
 pub(crate) mod health;
 pub(crate) mod pick;
 pub(crate) mod pool;

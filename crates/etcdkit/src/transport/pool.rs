@@ -78,10 +78,14 @@ impl Pool {
             health: Arc::new(Health::new()),
             failure: Mutex::new(None),
         });
+        Self::of(dialer, limits, slots.collect())
+    }
+
+    fn of(dialer: Arc<Dialer>, limits: Limits, slots: Vec<Slot>) -> Self {
         let shared = Shared {
             dialer,
             limits,
-            slots: slots.collect(),
+            slots,
             ready: ArcSwap::default(),
             changed: watch::Sender::new(()),
             turn: AtomicUsize::new(0),
@@ -90,6 +94,20 @@ impl Pool {
             shared: Arc::new(shared),
             refillers: Mutex::default(),
         }
+    }
+
+    /// A pool of other connections to the same endpoints, which are found healthy or not together.
+    pub(crate) fn sibling(&self) -> Self {
+        let slots = self.shared.slots.iter().map(|slot| Slot {
+            endpoint: Arc::clone(&slot.endpoint),
+            health: Arc::clone(&slot.health),
+            failure: Mutex::new(None),
+        });
+        let limits = Limits {
+            per_endpoint: 1,
+            ..self.shared.limits
+        };
+        Self::of(Arc::clone(&self.shared.dialer), limits, slots.collect())
     }
 
     pub(crate) fn endpoints(&self) -> impl ExactSizeIterator<Item = &Arc<Endpoint>> {
@@ -119,6 +137,18 @@ impl Pool {
         pick(candidates, turn, tried)
             .and_then(|place| ready.get(place))
             .map(Arc::clone)
+    }
+
+    /// The best connection, waiting until there is one.
+    pub(crate) async fn chosen(&self, tried: Tried, only: Option<usize>) -> Arc<Connection> {
+        loop {
+            // Subscribed before looking, or an opening in between would be missed.
+            let change = self.change();
+            match self.choose(tried, only) {
+                Some(connection) => return connection,
+                None => change.await,
+            }
+        }
     }
 
     /// Whether a call that has tried some endpoints could still go to another healthy one.

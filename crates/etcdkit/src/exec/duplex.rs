@@ -1,0 +1,127 @@
+//! One two-way stream, as watches and keep-alives need it.
+
+use std::{future::poll_fn, sync::Arc, task::Poll};
+
+use bytes::Bytes;
+
+use super::{Broken, Method, failure::explain, vigil::Vigil};
+use crate::{
+    Error, ErrorKind,
+    client::Core,
+    policy::{Class, Ending},
+    transport::{Failure, connection::Connection, exchange::Exchange, pick::Tried},
+};
+
+/// A two-way stream on a connection apart from those of calls. Dropping it ends it, on the wire too.
+///
+/// A stream that breaks is not taken up again here, because only whoever uses it knows what the
+/// server has to be told anew; [`Broken::passing`] says whether that makes sense.
+///
+/// While nothing arrives the server is asked for a sign of life now and then ([`Vigil`]), and a
+/// member that is silent while another one answers breaks the stream.
+pub(crate) struct Duplex {
+    core: Arc<Core>,
+    exchange: Exchange,
+    method: &'static Method,
+    class: Class,
+    vigil: Vigil,
+}
+
+impl Duplex {
+    /// Opens a stream to the best endpoint, waiting for a connection as long as it takes. Endpoints
+    /// in `tried` are taken only if there is no other.
+    ///
+    /// A server does not answer before it has something to say, so that an open stream does not
+    /// mean that the server has accepted it.
+    pub(crate) async fn open(
+        core: &Arc<Core>,
+        method: &'static Method,
+        class: Class,
+        tried: Tried,
+    ) -> Result<Self, Broken> {
+        let connection = core.streams.chosen(tried, None).await;
+        let headers = core.headers(class);
+        let limit = core.config.max_receive_bytes;
+        let exchange = match Exchange::open(&connection, &method.path, headers, limit) {
+            Ok(exchange) => exchange,
+            Err(failure) => return Err(broken(core, failure, class, method, &connection)),
+        };
+        Ok(Self {
+            core: Arc::clone(core),
+            vigil: Vigil::new(&connection),
+            exchange,
+            method,
+            class,
+        })
+    }
+
+    /// The connection that the stream runs on.
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.exchange.connection()
+    }
+
+    /// Sends framed messages, one or several in a row; never waits. That a stream is broken shows in
+    /// [`next`](Self::next).
+    pub(crate) fn send(&mut self, messages: Bytes) {
+        self.exchange.send(messages);
+    }
+
+    /// The next message of the server. Nothing is lost when this is dropped unfinished.
+    pub(crate) async fn next(&mut self) -> Result<Bytes, Broken> {
+        let failure = poll_fn(|cx| match self.exchange.poll_message(cx) {
+            Poll::Ready(message) => Poll::Ready(Ok(message)),
+            Poll::Pending => self.vigil.poll(&self.core, cx).map(Err),
+        });
+        let failure = match failure.await {
+            Ok(Ok(Some(message))) => {
+                self.vigil.heard();
+                return Ok(message);
+            }
+            Ok(Err(failure)) => failure,
+            Ok(Ok(None)) => {
+                let error = Error::new(ErrorKind::Disconnected, "the server ended the stream");
+                return Err(self.passing(error));
+            }
+            Err(silence) => {
+                let what =
+                    format!("no sign of life for {silence:.1?} while another member answers");
+                return Err(self.passing(Error::new(ErrorKind::Timeout, what)));
+            }
+        };
+        let connection = self.exchange.connection();
+        Err(broken(
+            &self.core,
+            failure,
+            self.class,
+            self.method,
+            connection,
+        ))
+    }
+
+    fn passing(&self, error: Error) -> Broken {
+        let endpoint = Arc::clone(&self.connection().endpoint.text);
+        Broken {
+            error: error
+                .with_endpoint(endpoint)
+                .with_operation(self.method.name),
+            passing: true,
+        }
+    }
+}
+
+fn broken(
+    core: &Core,
+    failure: Failure,
+    class: Class,
+    method: &Method,
+    connection: &Arc<Connection>,
+) -> Broken {
+    let (ending, verdict, error) = explain(failure, class, connection);
+    if ending == Ending::NotSent {
+        core.streams.retire(connection);
+    }
+    Broken {
+        error: error.with_operation(method.name),
+        passing: verdict.retry,
+    }
+}
