@@ -17,6 +17,7 @@ use crate::{
         pool::{Limits, Pool},
     },
     wire::Frame,
+    wrap::namespace::Namespace,
 };
 
 /// A client of one etcd cluster.
@@ -47,6 +48,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Client {
     pub(crate) core: Arc<Core>,
+    pub(crate) namespace: Namespace,
 }
 
 impl Client {
@@ -75,6 +77,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("pool", &self.core.pool)
+            .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }
 }

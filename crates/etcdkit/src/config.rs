@@ -8,7 +8,7 @@ use tower_service::Service;
 #[cfg(feature = "tls")]
 use crate::transport::tls::Tls;
 use crate::{
-    Client, Error, Result,
+    Blob, Client, Error, Result,
     client::Core,
     transport::{
         connection::{KeepAlive, PING_APART},
@@ -16,6 +16,7 @@ use crate::{
         endpoint::{Address, Endpoint, IntoEndpoints},
         pool::Limits,
     },
+    wrap::namespace::Namespace,
 };
 
 /// Settings of a client under construction; made by [`Client::builder`].
@@ -46,6 +47,7 @@ pub struct ClientBuilder {
     keep_alive: KeepAlive,
     max_send_bytes: usize,
     max_receive_bytes: usize,
+    namespace: Namespace,
 }
 
 /// What the execution core needs to know of the settings.
@@ -73,6 +75,7 @@ impl ClientBuilder {
             },
             max_send_bytes: 2 << 20,
             max_receive_bytes: i32::MAX as usize,
+            namespace: Namespace::default(),
         }
     }
 
@@ -152,6 +155,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Confines the client to the keys that begin with `prefix`; see
+    /// [`Client::namespaced`](crate::Client::namespaced). Default: none.
+    pub fn namespace<'a>(mut self, prefix: impl Into<Blob<'a>>) -> Self {
+        self.namespace = Namespace::new(prefix.into().as_slice());
+        self
+    }
+
     /// Makes the client and verifies that an endpoint can be reached and serves etcd.
     ///
     /// # Errors
@@ -194,6 +204,7 @@ impl ClientBuilder {
         };
         Ok(Client {
             core: Arc::new(Core::new(config, Arc::new(dialer), limits, endpoints)),
+            namespace: self.namespace,
         })
     }
 

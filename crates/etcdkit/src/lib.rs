@@ -83,6 +83,7 @@ mod policy;
 mod transport;
 mod types;
 mod wire;
+mod wrap;
 
 pub use admin::{
     Alarm, AlarmKind, AlarmList, Cluster, Downgrade, GetHashKv, GetStatus, HashKv, ListAlarms,

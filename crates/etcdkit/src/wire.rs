@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 
+use crate::wrap::namespace::Namespace;
+
 /// gRPC's prefix: one byte says "not compressed", four the length of the message.
 pub(crate) const PREFIX: usize = 5;
 
@@ -31,10 +33,10 @@ impl Frame {
     }
 
     /// Encodes a message by hand.
-    pub(crate) fn build(message: &impl Encode) -> Self {
+    pub(crate) fn build(message: &impl Encode, namespace: &Namespace) -> Self {
         let mut length = Length(0);
-        message.encode(&mut length);
-        Self::write(length.0, |bytes| message.encode(bytes))
+        message.encode(namespace, &mut length);
+        Self::write(length.0, |bytes| message.encode(namespace, bytes))
     }
 
     fn write(length: usize, encode: impl FnOnce(&mut BytesMut)) -> Self {
@@ -70,10 +72,10 @@ impl Frame {
     }
 }
 
-/// A message that writes its own fields, in the order of their numbers. It is asked twice, first
-/// to be measured and then to be written.
+/// A message that writes its own fields, in the order of their numbers, its keys into a namespace. It
+/// is asked twice, first to be measured and then to be written.
 pub(crate) trait Encode {
-    fn encode(&self, sink: &mut impl Sink);
+    fn encode(&self, namespace: &Namespace, sink: &mut impl Sink);
 }
 
 /// Where encoded fields go. Fields that hold their type's zero are left out, as proto3 wants it.
@@ -100,20 +102,41 @@ pub(crate) trait Sink {
         self.int_field(number, value.into());
     }
 
-    fn bytes_field(&mut self, number: u8, bytes: &[u8]) {
-        self.joined_field(number, bytes, None);
-    }
-
-    /// A bytes field that is a slice and perhaps one byte more.
-    fn joined_field(&mut self, number: u8, bytes: &[u8], last: Option<u8>) {
-        let length = bytes.len() + usize::from(last.is_some());
+    fn bytes_field<'a>(&mut self, number: u8, bytes: impl Into<Joined<'a>>) {
+        let bytes = bytes.into();
+        let length = bytes.len();
         if length != 0 {
             self.byte(number << 3 | 2);
             self.varint(length as u64);
-            self.slice(bytes);
-            if let Some(last) = last {
+            self.slice(bytes.first);
+            self.slice(bytes.then);
+            if let Some(last) = bytes.last {
                 self.byte(last);
             }
+        }
+    }
+}
+
+/// Bytes that come from several places and are sent as one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joined<'a> {
+    pub(crate) first: &'a [u8],
+    pub(crate) then: &'a [u8],
+    pub(crate) last: Option<u8>,
+}
+
+impl Joined<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.then.len() + usize::from(self.last.is_some())
+    }
+}
+
+impl<'a> From<&'a [u8]> for Joined<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self {
+            first: &[],
+            then: bytes,
+            last: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use etcdkit_proto::EtcdError;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -26,6 +27,7 @@ use crate::{
     client::Core,
     policy::{self, Class, Ending},
     transport::{Failure, attempt::Attempt, backoff::Backoff, pick::Tried, pool::Change},
+    wrap::namespace::{Foreign, Leave, Namespace},
 };
 
 /// The pause before a request is sent again when there is no other endpoint to try.
@@ -70,6 +72,21 @@ struct Plan<T> {
     core: Arc<Core>,
     request: Request,
     decode: Decode<T>,
+    /// Takes the answer out of the namespace it was asked in.
+    within: Option<(Namespace, LeaveFn<T>)>,
+}
+
+type LeaveFn<T> = fn(&mut T, &Namespace) -> std::result::Result<(), Foreign>;
+
+impl<T> Plan<T> {
+    fn read(&self, reply: Bytes) -> Result<T, Failure> {
+        let mut answer = (self.decode)(reply).map_err(Failure::Undecodable)?;
+        if let Some((namespace, leave)) = &self.within {
+            leave(&mut answer, namespace)
+                .map_err(|foreign| Failure::Protocol(foreign.to_string()))?;
+        }
+        Ok(answer)
+    }
 }
 
 struct Running<T> {
@@ -107,11 +124,25 @@ impl<T> Call<T> {
             core: Arc::clone(core),
             request,
             decode,
+            within: None,
         };
         Self {
             stage: Stage::New(Ok(plan)),
             timer: None,
         }
+    }
+
+    /// The same call, for an answer whose keys are of a namespace.
+    pub(crate) fn within(mut self, namespace: &Namespace) -> Self
+    where
+        T: Leave,
+    {
+        if let Stage::New(Ok(plan)) = &mut self.stage
+            && !namespace.is_empty()
+        {
+            plan.within = Some((namespace.clone(), T::leave));
+        }
+        self
     }
 
     /// A call that fails at once: its request is known to be wrong before it is sent.
@@ -221,9 +252,9 @@ impl<T> Running<T> {
                     if matches!(self.plan.request.class, Class::Write | Class::Read) {
                         attempt.connection().pulse.health.well();
                     }
-                    match (self.plan.decode)(message) {
+                    match self.plan.read(message) {
                         Ok(answer) => Turn::Done(Ok(answer)),
-                        Err(error) => self.failed(Failure::Undecodable(error)),
+                        Err(failure) => self.failed(failure),
                     }
                 }
                 Poll::Ready(Err(failure)) => self.failed(failure),

@@ -13,6 +13,7 @@ use crate::{
     policy::Class,
     types::Invalid,
     wire::{Encode, Frame, Sink},
+    wrap::namespace::{Foreign, Leave, Namespace},
 };
 
 static METHOD: Method = Method {
@@ -95,12 +96,12 @@ impl IntoFuture for Delete<'_> {
         }
         let request = Request {
             method: &METHOD,
-            frame: Frame::build(&self.message),
+            frame: Frame::build(&self.message, &self.client.namespace),
             class: Class::Write,
             timeout: self.timeout,
             only: None,
         };
-        Call::new(&self.client.core, request, DeleteResponse::decode)
+        Call::new(&self.client.core, request, DeleteResponse::decode).within(&self.client.namespace)
     }
 }
 
@@ -133,6 +134,12 @@ impl From<pb::DeleteRangeResponse> for DeleteResponse {
     }
 }
 
+impl Leave for DeleteResponse {
+    fn leave(&mut self, namespace: &Namespace) -> Result<(), Foreign> {
+        self.prev_kvs.leave(namespace)
+    }
+}
+
 /// The wire's `DeleteRangeRequest`, on borrowed bytes.
 #[derive(Clone, Debug)]
 pub(super) struct DeleteMessage<'a> {
@@ -147,10 +154,9 @@ impl DeleteMessage<'_> {
 }
 
 impl Encode for DeleteMessage<'_> {
-    fn encode(&self, sink: &mut impl Sink) {
-        let (range_end, last) = self.keys.range_end_parts();
-        sink.bytes_field(1, self.keys.start());
-        sink.joined_field(2, range_end, last);
+    fn encode(&self, namespace: &Namespace, sink: &mut impl Sink) {
+        sink.bytes_field(1, namespace.key(self.keys.start()));
+        sink.bytes_field(2, namespace.range_end(&self.keys));
         sink.bool_field(3, self.prev_kv);
     }
 }

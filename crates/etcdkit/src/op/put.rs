@@ -13,6 +13,7 @@ use crate::{
     policy::Class,
     types::Invalid,
     wire::{Encode, Frame, Sink},
+    wrap::namespace::{Foreign, Leave, Namespace},
 };
 
 static METHOD: Method = Method {
@@ -120,12 +121,12 @@ impl IntoFuture for Put<'_> {
         }
         let request = Request {
             method: &METHOD,
-            frame: Frame::build(&self.message),
+            frame: Frame::build(&self.message, &self.client.namespace),
             class: Class::Write,
             timeout: self.timeout,
             only: None,
         };
-        Call::new(&self.client.core, request, PutResponse::decode)
+        Call::new(&self.client.core, request, PutResponse::decode).within(&self.client.namespace)
     }
 }
 
@@ -151,6 +152,12 @@ impl From<pb::PutResponse> for PutResponse {
             header: response.header.into(),
             prev_kv: response.prev_kv.map(KeyValue::from),
         }
+    }
+}
+
+impl Leave for PutResponse {
+    fn leave(&mut self, namespace: &Namespace) -> Result<(), Foreign> {
+        self.prev_kv.leave(namespace)
     }
 }
 
@@ -182,8 +189,8 @@ impl PutMessage<'_> {
 }
 
 impl Encode for PutMessage<'_> {
-    fn encode(&self, sink: &mut impl Sink) {
-        sink.bytes_field(1, self.key.as_slice());
+    fn encode(&self, namespace: &Namespace, sink: &mut impl Sink) {
+        sink.bytes_field(1, namespace.key(self.key.as_slice()));
         sink.bytes_field(2, self.value.as_slice());
         sink.int_field(3, self.lease.0);
         sink.bool_field(4, self.prev_kv);

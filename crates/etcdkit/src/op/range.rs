@@ -13,6 +13,7 @@ use crate::{
     policy::Class,
     types::Invalid,
     wire::{Encode, Frame, Sink},
+    wrap::namespace::{Foreign, Leave, Namespace},
 };
 
 static METHOD: Method = Method {
@@ -194,6 +195,12 @@ impl From<pb::RangeResponse> for RangeResponse {
     }
 }
 
+impl Leave for RangeResponse {
+    fn leave(&mut self, namespace: &Namespace) -> Result<(), Foreign> {
+        self.kvs.leave(namespace)
+    }
+}
+
 /// The wire's `RangeRequest`, on borrowed bytes.
 #[derive(Clone, Debug)]
 pub(super) struct RangeMessage<'a> {
@@ -248,7 +255,7 @@ impl<'a> RangeMessage<'a> {
     }
 
     /// Sends the message, or fails if it is wrong.
-    pub(super) fn call<T>(
+    pub(super) fn call<T: Leave>(
         &self,
         client: &Client,
         method: &'static Method,
@@ -260,7 +267,7 @@ impl<'a> RangeMessage<'a> {
         }
         let request = Request {
             method,
-            frame: Frame::build(self),
+            frame: Frame::build(self, &client.namespace),
             class: if self.serializable {
                 Class::Local
             } else {
@@ -269,7 +276,7 @@ impl<'a> RangeMessage<'a> {
             timeout,
             only: None,
         };
-        Call::new(&client.core, request, decode)
+        Call::new(&client.core, request, decode).within(&client.namespace)
     }
 
     /// The numbers of order and target on the wire. Keys come in ascending order anyway, so that
@@ -295,11 +302,10 @@ impl<'a> RangeMessage<'a> {
 }
 
 impl Encode for RangeMessage<'_> {
-    fn encode(&self, sink: &mut impl Sink) {
-        let (range_end, last) = self.keys.range_end_parts();
+    fn encode(&self, namespace: &Namespace, sink: &mut impl Sink) {
         let (order, target) = self.wire_sort();
-        sink.bytes_field(1, self.keys.start());
-        sink.joined_field(2, range_end, last);
+        sink.bytes_field(1, namespace.key(self.keys.start()));
+        sink.bytes_field(2, namespace.range_end(&self.keys));
         sink.int_field(3, self.limit);
         sink.int_field(4, self.revision);
         sink.int_field(5, order);

@@ -1,7 +1,10 @@
 //! Requests written by hand are, byte for byte, what the generated messages write; and requests
 //! that are wrong fail before they are sent.
 
-use etcdkit_proto::{EtcdError, etcdserverpb as pb};
+use etcdkit_proto::{
+    EtcdError,
+    etcdserverpb::{self as pb, request_op::Request as WireOp},
+};
 use prost::Message;
 
 use super::{delete::DeleteMessage, put::PutMessage, range::RangeMessage};
@@ -9,6 +12,7 @@ use crate::{
     Blob, KeyRange, LeaseId, SortOrder, SortTarget,
     types::Invalid,
     wire::{Encode, Frame, PREFIX},
+    wrap::namespace::Namespace,
 };
 
 const ROUNDS: usize = 20_000;
@@ -57,7 +61,12 @@ fn keys(rng: &mut fastrand::Rng) -> KeyRange<'static> {
 
 #[track_caller]
 fn assert_same(by_hand: &impl Encode, generated: &impl Message) {
-    let frame = Frame::build(by_hand);
+    assert_same_in(&Namespace::default(), by_hand, generated);
+}
+
+#[track_caller]
+fn assert_same_in(namespace: &Namespace, by_hand: &impl Encode, generated: &impl Message) {
+    let frame = Frame::build(by_hand, namespace);
     assert_eq!(frame.bytes(), Frame::of(generated).bytes());
     assert_eq!(frame.message_len(), generated.encoded_len());
     assert_eq!(frame.bytes()[PREFIX..], generated.encode_to_vec());
@@ -121,6 +130,54 @@ fn deletes_are_encoded_as_generated() {
             prev_kv: rng.bool(),
         };
         assert_same(&message, &pb::DeleteRangeRequest::from(message.clone()));
+    }
+}
+
+/// What a transaction's operation becomes in a namespace.
+fn entered(namespace: &Namespace, op: WireOp) -> WireOp {
+    let mut txn = pb::TxnRequest {
+        success: vec![pb::RequestOp { request: Some(op) }],
+        ..Default::default()
+    };
+    namespace.enter_txn(&mut txn);
+    txn.success.remove(0).request.expect("just given")
+}
+
+#[test]
+fn in_a_namespace_requests_are_encoded_as_operations_of_transactions_are() {
+    let mut rng = random();
+    for _ in 0..ROUNDS {
+        let namespace = Namespace::new(&bytes(&mut rng));
+        let put = put("key", "value");
+        let WireOp::RequestPut(generated) =
+            entered(&namespace, WireOp::RequestPut(put.clone().into()))
+        else {
+            panic!("not a put");
+        };
+        assert_same_in(&namespace, &put, &generated);
+
+        let range = RangeMessage::new(keys(&mut rng));
+        if range.check().is_err() {
+            continue;
+        }
+        let WireOp::RequestRange(generated) =
+            entered(&namespace, WireOp::RequestRange(range.clone().into()))
+        else {
+            panic!("not a range");
+        };
+        assert_same_in(&namespace, &range, &generated);
+
+        let delete = DeleteMessage {
+            keys: range.keys,
+            prev_kv: false,
+        };
+        let WireOp::RequestDeleteRange(generated) = entered(
+            &namespace,
+            WireOp::RequestDeleteRange(delete.clone().into()),
+        ) else {
+            panic!("not a delete");
+        };
+        assert_same_in(&namespace, &delete, &generated);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     exec::{Method, Request},
     policy::Class,
     wire::Frame,
+    wrap::namespace::{Foreign, Leave, Namespace},
 };
 
 static METHOD: Method = Method {
@@ -130,12 +131,13 @@ impl IntoFuture for Txn<'_> {
     type IntoFuture = Call<TxnResponse>;
 
     fn into_future(self) -> Call<TxnResponse> {
-        let message = match wire_txn(self.when, self.then, self.or_else) {
+        let mut message = match wire_txn(self.when, self.then, self.or_else) {
             Ok(message) => message,
             Err(invalid) => {
                 return Call::failed(Error::from(invalid).with_operation(METHOD.name));
             }
         };
+        self.client.namespace.enter_txn(&mut message);
         let request = Request {
             method: &METHOD,
             frame: Frame::of(&message),
@@ -143,7 +145,7 @@ impl IntoFuture for Txn<'_> {
             timeout: self.timeout,
             only: None,
         };
-        Call::new(&self.client.core, request, TxnResponse::decode)
+        Call::new(&self.client.core, request, TxnResponse::decode).within(&self.client.namespace)
     }
 }
 
@@ -230,6 +232,23 @@ impl From<WireResponse> for OpResponse {
             WireResponse::ResponseRange(range) => Self::Range(range.into()),
             WireResponse::ResponseDeleteRange(delete) => Self::Delete(delete.into()),
             WireResponse::ResponseTxn(txn) => Self::Txn(txn.into()),
+        }
+    }
+}
+
+impl Leave for TxnResponse {
+    fn leave(&mut self, namespace: &Namespace) -> Result<(), Foreign> {
+        self.responses.leave(namespace)
+    }
+}
+
+impl Leave for OpResponse {
+    fn leave(&mut self, namespace: &Namespace) -> Result<(), Foreign> {
+        match self {
+            Self::Put(put) => put.leave(namespace),
+            Self::Range(range) => range.leave(namespace),
+            Self::Delete(delete) => delete.leave(namespace),
+            Self::Txn(txn) => txn.leave(namespace),
         }
     }
 }

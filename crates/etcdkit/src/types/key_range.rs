@@ -13,7 +13,7 @@ use super::{Blob, Invalid, blob::for_each_source};
 /// The smallest key: etcd knows no empty key.
 const FIRST: &[u8] = b"\0";
 /// A range end that etcd reads as "no end".
-const UNBOUNDED: &[u8] = b"\0";
+pub(crate) const UNBOUNDED: &[u8] = b"\0";
 
 /// A key, or a range of keys in the order of their bytes.
 ///
@@ -204,7 +204,7 @@ impl<'a> KeyRange<'a> {
 
 /// The first key that does not begin with the prefix: the prefix with its last byte below 0xff
 /// incremented and the bytes behind it cut off. Behind a prefix of 0xff bytes only, no key follows.
-fn prefix_end(prefix: &[u8]) -> (&[u8], Option<u8>) {
+pub(crate) fn prefix_end(prefix: &[u8]) -> (&[u8], Option<u8>) {
     for (index, byte) in prefix.iter().enumerate().rev() {
         if let Some(next) = byte.checked_add(1) {
             return (prefix.get(..index).unwrap_or_default(), Some(next));

@@ -15,5 +15,6 @@ pub use header::{Header, Revision};
 pub use id::{LeaseId, MemberId};
 pub(crate) use invalid::Invalid;
 pub use key_range::KeyRange;
+pub(crate) use key_range::{UNBOUNDED, prefix_end};
 pub use key_value::KeyValue;
 pub use sort::{SortOrder, SortTarget};

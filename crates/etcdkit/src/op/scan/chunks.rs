@@ -1,7 +1,6 @@
 //! A range read as one stream of chunks, which servers offer since etcd 3.7.
 
 use std::{
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,12 +11,12 @@ use prost::Message;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use crate::{
-    Error, ErrorKind, KeyValue,
-    client::Core,
+    Client, Error, ErrorKind, KeyValue,
     exec::{Broken, Method, Replies, Request},
     op::range::RangeMessage,
     policy::Class,
     wire::Frame,
+    wrap::namespace::{Leave, Namespace},
 };
 
 static METHOD: Method = Method {
@@ -47,13 +46,13 @@ pub(super) struct Chunks {
 
 impl Chunks {
     pub(super) fn open(
-        core: &Arc<Core>,
+        client: &Client,
         query: &RangeMessage<'_>,
         within: Option<Duration>,
     ) -> Self {
         let request = Request {
             method: &METHOD,
-            frame: Frame::build(query),
+            frame: Frame::build(query, &client.namespace),
             class: match query.serializable {
                 true => Class::Local,
                 false => Class::Read,
@@ -62,7 +61,7 @@ impl Chunks {
             only: None,
         };
         let (sender, chunks) = mpsc::channel(1);
-        let task = tokio::spawn(forward(Arc::clone(core), request, sender));
+        let task = tokio::spawn(forward(client.clone(), request, sender));
         Self { chunks, task }
     }
 
@@ -85,8 +84,8 @@ impl Drop for Chunks {
     }
 }
 
-async fn forward(core: Arc<Core>, request: Request, sender: mpsc::Sender<Chunk>) {
-    let mut replies = match Replies::open(&core, request).await {
+async fn forward(client: Client, request: Request, sender: mpsc::Sender<Chunk>) {
+    let mut replies = match Replies::open(&client.core, request).await {
         Ok(replies) => replies,
         Err(error) => {
             let broken = Broken {
@@ -99,7 +98,7 @@ async fn forward(core: Arc<Core>, request: Request, sender: mpsc::Sender<Chunk>)
     };
     loop {
         let chunk = match replies.next().await {
-            Ok(Some(reply)) => decode(reply),
+            Ok(Some(reply)) => decode(reply, &client.namespace),
             Ok(None) => Chunk::End,
             Err(broken) => Chunk::Broken(broken),
         };
@@ -112,17 +111,28 @@ async fn forward(core: Arc<Core>, request: Request, sender: mpsc::Sender<Chunk>)
     }
 }
 
-fn decode(reply: bytes::Bytes) -> Chunk {
-    match pb::RangeStreamResponse::decode(reply) {
-        Ok(message) => {
-            let pairs = message.range_response.unwrap_or_default().kvs;
-            Chunk::Pairs(pairs.into_iter().map(KeyValue::from).collect())
+fn decode(reply: bytes::Bytes, namespace: &Namespace) -> Chunk {
+    let message = match pb::RangeStreamResponse::decode(reply) {
+        Ok(message) => message,
+        Err(error) => {
+            let what = format!("not etcd's answer: {error}");
+            return unusable(Error::new(ErrorKind::Protocol, what).with_source(error));
         }
-        Err(error) => Chunk::Broken(Broken {
-            error: Error::new(ErrorKind::Protocol, format!("not etcd's answer: {error}"))
-                .with_operation(METHOD.name)
-                .with_source(error),
-            passing: false,
-        }),
+    };
+    let pairs = message.range_response.unwrap_or_default().kvs;
+    let mut pairs: Vec<_> = pairs.into_iter().map(KeyValue::from).collect();
+    match pairs.leave(namespace) {
+        Ok(()) => Chunk::Pairs(pairs),
+        Err(foreign) => {
+            let what = format!("the server sent {foreign}");
+            unusable(Error::new(ErrorKind::Protocol, what))
+        }
     }
+}
+
+fn unusable(error: Error) -> Chunk {
+    Chunk::Broken(Broken {
+        error: error.with_operation(METHOD.name),
+        passing: false,
+    })
 }

@@ -178,7 +178,7 @@ impl Pages {
         self.query.keys = self.plan.rest()?;
         self.query.limit = 0;
         self.empty_streams += 1;
-        let chunks = Chunks::open(&self.client.core, &self.query, self.timeout);
+        let chunks = Chunks::open(&self.client, &self.query, self.timeout);
         Some(Fetch::Stream(chunks))
     }
 }

@@ -1,0 +1,3 @@
+//! Clients that see the store differently.
+
+pub(crate) mod namespace;
