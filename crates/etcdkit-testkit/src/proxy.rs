@@ -1,207 +1,317 @@
-//! A TCP proxy that can cut and freeze its connections, and one that listens for pings.
+//! A TCP proxy that hurts its connections as networks do, and one that listens for pings.
+//!
+//! What a [`Proxy`] does is chosen for each [`Direction`] by [`Conditions`], at any time, for the
+//! connections that exist and for those to come. What ends or stops connections ([`Proxy::cut`],
+//! [`reset`](Proxy::reset), [`half_close`](Proxy::half_close), [`freeze`](Proxy::freeze)) is done to
+//! those that exist.
+//!
+//! Bytes are never lost or reordered inside a connection that lives on, as TCP promises its users:
+//! a black hole holds them back until it is gone.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use std::time::Duration;
+//! use etcdkit_testkit::proxy::{Conditions, Direction, Proxy};
+//!
+//! let proxy = Proxy::start("http://127.0.0.1:2379").await?;
+//! proxy.set_both(Conditions::pass().delay(Duration::from_millis(20), Duration::from_millis(5)));
+//! proxy.set(Direction::ToClient, Conditions::black_hole());
+//! proxy.set_both(Conditions::pass());
+//! proxy.cut_after(Direction::ToClient, 1_000);
+//! # Ok(()) }
+//! ```
+
+mod conditions;
+mod link;
+mod ping_log;
+mod pipe;
 
 use std::{
-    io,
+    collections::HashMap,
+    io, mem,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
-    task::{JoinHandle, JoinSet},
+    task::JoinHandle,
 };
 
-/// Forwards connections to a server until told to cut them. Dropping it cuts all and stops listening.
+use conditions::{BothWays, End, LinkState};
+pub use conditions::{Conditions, Direction};
+pub use ping_log::PingLog;
+
+/// How many connections wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Forwards connections to a server under [`Conditions`]. Dropping it cuts all and stops listening;
+/// a test that panics meanwhile prints the seed, for [`Proxy::with_seed`].
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    /// Each new value ends the connections that were made before it.
-    cuts: watch::Sender<u64>,
-    /// As `cuts`, but they stand still instead.
-    freezes: watch::Sender<u64>,
-    connections: Arc<AtomicUsize>,
-    listening: JoinHandle<()>,
+    scheme: &'static str,
+    shared: Arc<Shared>,
+    entrance: tokio::sync::Mutex<Entrance>,
+}
+
+/// The port: listened on, or held so that connections to it are refused.
+#[derive(Debug)]
+enum Entrance {
+    Open(JoinHandle<()>),
+    Refusing(TcpSocket),
+    /// While one becomes the other.
+    Changing,
+}
+
+/// What the proxy and its connections share.
+#[derive(Debug)]
+struct Shared {
+    target: String,
+    seed: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What a new connection starts under.
+    conditions: BothWays<Conditions>,
+    links: HashMap<u64, watch::Sender<LinkState>>,
+    /// How many connections were accepted, which also numbers them.
+    accepted: u64,
+    passed: BothWays<u64>,
+    /// After how many more bytes the connection that carries them ends.
+    cut_after: BothWays<Option<u64>>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn each_link(&self, change: impl Fn(&mut LinkState)) {
+        for link in self.links.values() {
+            link.send_modify(&change);
+        }
+    }
 }
 
 impl Proxy {
-    /// Starts a proxy for the server at this endpoint, such as `http://127.0.0.1:2379`.
+    /// Starts a proxy for the server at this endpoint, such as `http://127.0.0.1:2379`, which passes
+    /// everything on.
     ///
     /// # Errors
     ///
     /// When no port can be listened on.
     pub async fn start(endpoint: &str) -> io::Result<Self> {
-        let target = endpoint.trim_start_matches("http://").to_owned();
-        let target: Arc<str> = target.into();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let (cuts, freezes) = (watch::Sender::new(0), watch::Sender::new(0));
-        let (cut, freeze) = (cuts.subscribe(), freezes.subscribe());
-        let connections = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&connections);
-        let listening = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::Relaxed);
-                let (cut, freeze) = (cut.clone(), freeze.clone());
-                tokio::spawn(forward(client, Arc::clone(&target), cut, freeze));
-            }
+        Self::with_seed(endpoint, fastrand::u64(..)).await
+    }
+
+    /// As [`start`](Self::start), with the seed of an earlier proxy: each connection then meets the
+    /// same delays as the one with its number did.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    pub async fn with_seed(endpoint: &str, seed: u64) -> io::Result<Self> {
+        let (scheme, target) = match endpoint.strip_prefix("https://") {
+            Some(target) => ("https", target),
+            None => ("http", endpoint.trim_start_matches("http://")),
+        };
+        // A port that no outgoing connection of this machine can take while it refuses.
+        let port = crate::etcd::free_port();
+        let socket = bound(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        let address = socket.local_addr()?;
+        let shared = Arc::new(Shared {
+            target: target.to_owned(),
+            seed,
+            state: Mutex::default(),
         });
+        let entrance = Entrance::open(socket, &shared)?;
         Ok(Self {
             address,
-            cuts,
-            freezes,
-            connections,
-            listening,
+            scheme,
+            shared,
+            entrance: entrance.into(),
         })
     }
 
     /// What a client connects to.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// What a run is repeated with.
+    pub fn seed(&self) -> u64 {
+        self.shared.seed
     }
 
     /// How many connections were made so far.
     pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+        usize::try_from(self.shared.state().accepted).unwrap_or(usize::MAX)
     }
 
-    /// Lets every connection there is stand still, as by a router that has forgotten them: none is
-    /// closed, and nothing arrives any more. New ones work.
+    /// How many of them have not ended.
+    pub fn open_connections(&self) -> usize {
+        self.shared.state().links.len()
+    }
+
+    /// How many bytes were passed on in this direction, by all connections together.
+    pub fn passed(&self, direction: Direction) -> u64 {
+        self.shared.state().passed[direction]
+    }
+
+    /// Puts one direction of every connection, and of those to come, under these conditions.
+    pub fn set(&self, direction: Direction, conditions: Conditions) {
+        let mut state = self.shared.state();
+        state.conditions[direction] = conditions;
+        state.each_link(|link| link.paths[direction].conditions = conditions);
+    }
+
+    /// As [`set`](Self::set), for both directions.
+    pub fn set_both(&self, conditions: Conditions) {
+        self.set(Direction::ToServer, conditions);
+        self.set(Direction::ToClient, conditions);
+    }
+
+    /// Lets every connection there is stand still for ever, as by a router that has forgotten them:
+    /// none is closed, and nothing arrives any more. New ones work.
     pub fn freeze(&self) {
-        self.freezes.send_modify(|count| *count += 1);
+        self.shared.state().each_link(|link| {
+            link.paths[Direction::ToServer].frozen = true;
+            link.paths[Direction::ToClient].frozen = true;
+        });
     }
 
     /// Ends every connection there is, in whatever state it is; new ones are accepted.
     pub fn cut(&self) {
-        self.cuts.send_modify(|count| *count += 1);
+        self.end(End::Close);
+    }
+
+    /// As [`cut`](Self::cut), by an RST instead of a FIN to both sides, which also takes away what
+    /// was sent but not yet read.
+    pub fn reset(&self) {
+        self.end(End::Reset);
+    }
+
+    fn end(&self, how: End) {
+        let state = self.shared.state();
+        state.each_link(|link| link.end = Some(how));
+    }
+
+    /// Ends one direction of every connection there is: its receiver reads what was passed on and
+    /// then the end, and what its sender goes on to send is swallowed. The other direction works.
+    pub fn half_close(&self, direction: Direction) {
+        let state = self.shared.state();
+        state.each_link(|link| link.paths[direction].closed = true);
+    }
+
+    /// Ends, once, the connection that carries the `bytes`th byte from now in this direction, just
+    /// after that byte; 0 takes the next one that has anything to carry. Replaces an earlier call
+    /// that has not had its effect.
+    pub fn cut_after(&self, direction: Direction, bytes: u64) {
+        self.shared.state().cut_after[direction] = Some(bytes);
+    }
+
+    /// Whether the last [`cut_after`](Self::cut_after) is still to come.
+    pub fn is_cut_pending(&self, direction: Direction) -> bool {
+        self.shared.state().cut_after[direction].is_some()
+    }
+
+    /// From now on refuses connections, as if nobody listened; those that exist live on.
+    ///
+    /// # Errors
+    ///
+    /// When another process took the port, which cannot happen but between two system calls.
+    pub async fn refuse(&self) -> io::Result<()> {
+        let mut entrance = self.entrance.lock().await;
+        match mem::replace(&mut *entrance, Entrance::Changing) {
+            Entrance::Open(accepting) => {
+                accepting.abort();
+                // Only when the task is gone is its socket closed.
+                let _ = accepting.await;
+                *entrance = Entrance::Refusing(bound(self.address)?);
+            }
+            other => *entrance = other,
+        }
+        Ok(())
+    }
+
+    /// Accepts connections again after [`refuse`](Self::refuse).
+    ///
+    /// # Errors
+    ///
+    /// When the port cannot be listened on.
+    pub async fn accept(&self) -> io::Result<()> {
+        let mut entrance = self.entrance.lock().await;
+        match mem::replace(&mut *entrance, Entrance::Changing) {
+            Entrance::Refusing(socket) => *entrance = Entrance::open(socket, &self.shared)?,
+            other => *entrance = other,
+        }
+        Ok(())
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.listening.abort();
+        if let Entrance::Open(accepting) = self.entrance.get_mut() {
+            accepting.abort();
+        }
         self.cut();
+        if std::thread::panicking() {
+            eprintln!(
+                "the seed of the proxy at {} was {}",
+                self.address,
+                self.seed()
+            );
+        }
     }
 }
 
-async fn forward(
-    mut client: TcpStream,
-    target: Arc<str>,
-    mut cut: watch::Receiver<u64>,
-    mut freeze: watch::Receiver<u64>,
+impl Entrance {
+    fn open(socket: TcpSocket, shared: &Arc<Shared>) -> io::Result<Self> {
+        let listener = socket.listen(BACKLOG)?;
+        Ok(Self::Open(tokio::spawn(serve(
+            listener,
+            Arc::clone(shared),
+        ))))
+    }
+}
+
+/// A socket with this address that does not listen: the kernel refuses connections to it.
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // The ends of earlier connections may still occupy the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let (number, state) = {
+            let mut state = shared.state();
+            state.accepted += 1;
+            let sender = watch::Sender::new(LinkState::under(state.conditions));
+            let receiver = sender.subscribe();
+            let number = state.accepted;
+            state.links.insert(number, sender);
+            (number, receiver)
+        };
+        tokio::spawn(connection(client, Arc::clone(&shared), number, state));
+    }
+}
+
+async fn connection(
+    client: TcpStream,
+    shared: Arc<Shared>,
+    number: u64,
+    state: watch::Receiver<LinkState>,
 ) {
-    // Only what happens from now on counts.
-    cut.mark_unchanged();
-    freeze.mark_unchanged();
-    let Ok(mut server) = TcpStream::connect(&*target).await else {
-        return;
-    };
-    let small_delay = [client.set_nodelay(true), server.set_nodelay(true)];
-    if small_delay.iter().any(Result::is_err) {
-        return;
-    }
-    tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut server) => {}
-        _ = cut.changed() => {}
-        Ok(()) = freeze.changed() => {
-            let _ = cut.changed().await;
-        }
-    }
-}
-
-/// Forwards HTTP/2 connections in the clear, and notes when the client sends pings. Dropping it cuts
-/// all connections.
-#[derive(Debug)]
-pub struct PingLog {
-    address: SocketAddr,
-    pings: watch::Sender<Vec<Instant>>,
-    listening: JoinHandle<()>,
-}
-
-impl PingLog {
-    /// Starts a proxy for the server at this endpoint, such as `http://127.0.0.1:2379`.
-    ///
-    /// # Errors
-    ///
-    /// When no port can be listened on.
-    pub async fn start(endpoint: &str) -> io::Result<Self> {
-        let target = endpoint.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let pings = watch::Sender::new(Vec::new());
-        let log = pings.clone();
-        let listening = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                let (target, log) = (target.clone(), log.clone());
-                connections.spawn(async move {
-                    let server = TcpStream::connect(target).await?;
-                    let (mut from_client, mut to_client) = client.into_split();
-                    let (mut from_server, mut to_server) = server.into_split();
-                    tokio::select! {
-                        ended = copy_frames(&mut from_client, &mut to_server, &log) => ended,
-                        ended = copy(&mut from_server, &mut to_client) => ended.map(|_| ()),
-                    }
-                });
-            }
-        });
-        Ok(Self {
-            address,
-            pings,
-            listening,
-        })
-    }
-
-    /// What a client connects to.
-    pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// When pings were sent so far, on all connections.
-    pub fn pings(&self) -> Vec<Instant> {
-        self.pings.borrow().clone()
-    }
-
-    /// Waits until so many pings were sent.
-    pub async fn wait_for(&self, pings: usize) {
-        let mut log = self.pings.subscribe();
-        // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = log.wait_for(|log| log.len() >= pings).await;
-    }
-}
-
-impl Drop for PingLog {
-    fn drop(&mut self) {
-        self.listening.abort();
-    }
-}
-
-/// Copies what a client sends frame by frame (RFC 9113, 4.1).
-async fn copy_frames(
-    client: &mut (impl AsyncRead + Unpin),
-    server: &mut (impl AsyncWrite + Unpin),
-    log: &watch::Sender<Vec<Instant>>,
-) -> io::Result<()> {
-    const PING: u8 = 6;
-    const ACK: u8 = 1;
-
-    let mut preface = [0; 24];
-    client.read_exact(&mut preface).await?;
-    server.write_all(&preface).await?;
-    loop {
-        let mut frame = vec![0; 9];
-        client.read_exact(&mut frame).await?;
-        let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]) as usize;
-        if frame[3] == PING && frame[4] & ACK == 0 {
-            log.send_modify(|pings| pings.push(Instant::now()));
-        }
-        frame.resize(9 + length, 0);
-        client.read_exact(&mut frame[9..]).await?;
-        server.write_all(&frame).await?;
-    }
+    // Whatever becomes of it, the test finds it with its packet sent or not at all.
+    let _ = link::run(client, &shared, number, state).await;
+    shared.state().links.remove(&number);
 }
