@@ -49,6 +49,22 @@ fn gets_at_the_same_time_allocate_little() {
     check(Verb::Get, 16);
 }
 
+#[test]
+fn a_namespace_costs_a_put_and_a_get_nothing() {
+    let namespace = "namespace/";
+    let bytes = (namespace.len() + 2) as f64;
+    for verb in [Verb::Put, Verb::Get] {
+        let (count, size) = measure(verb, 1, "");
+        let (inside_count, inside_size) = measure(verb, 1, namespace);
+        assert!(inside_count <= count + 0.05, "{inside_count} and {count}");
+        // The keys of requests and answers are longer, and nothing else.
+        assert!(
+            inside_size <= size + 2.0 * bytes,
+            "{inside_size} and {size}"
+        );
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Verb {
     Put,
@@ -69,8 +85,18 @@ impl Verb {
     }
 }
 
-/// Counts what calls allocate when so many callers make them.
+/// Counts what calls allocate when so many callers make them, and fails if it is too much.
 fn check(verb: Verb, callers: usize) {
+    let (count, bytes) = measure(verb, callers, "");
+    assert!(
+        count <= CEILING && bytes <= CEILING_BYTES,
+        "{verb:?}, {callers} at a time: {count:.2} allocations and {bytes:.0} bytes a call; at most \
+         {CEILING} and {CEILING_BYTES} are allowed"
+    );
+}
+
+/// Counts the allocations of a call, and their bytes, when so many callers make them in a namespace.
+fn measure(verb: Verb, callers: usize, namespace: &str) -> (f64, f64) {
     let server = ServerThread::start();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -78,7 +104,8 @@ fn check(verb: Verb, callers: usize) {
         .expect("runtime");
     let client = runtime
         .block_on(Client::connect(server.endpoint.as_str()))
-        .expect("connect");
+        .expect("connect")
+        .namespaced(namespace);
     repeat(&runtime, &client, Verb::Put, 1, 1);
     repeat(&runtime, &client, verb, callers, WARM_UP);
 
@@ -88,12 +115,8 @@ fn check(verb: Verb, callers: usize) {
     let bytes = counted.bytes_total as f64 / CALLS as f64;
     println!("{verb:?}, {callers} at a time: {count:.2} allocations and {bytes:.0} bytes a call");
     assert!(count > 1.0, "nothing was counted: {counted:?}");
-    assert!(
-        count <= CEILING && bytes <= CEILING_BYTES,
-        "{verb:?}, {callers} at a time: {count:.2} allocations and {bytes:.0} bytes a call; at most \
-         {CEILING} and {CEILING_BYTES} are allowed"
-    );
     server.stop();
+    (count, bytes)
 }
 
 /// Makes so many calls, shared equally by the callers.
