@@ -138,7 +138,7 @@ impl Core {
     /// The headers of a request; a local read is served by members without a leader, too.
     pub(crate) fn headers(&self, class: Class) -> HeaderMap {
         match class {
-            Class::Write | Class::Read => self.headers.clone(),
+            Class::Write | Class::Idempotent | Class::Read => self.headers.clone(),
             Class::Local | Class::Probe => self.headers_local.clone(),
         }
     }

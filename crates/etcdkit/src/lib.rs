@@ -78,6 +78,7 @@ mod client;
 mod config;
 mod error;
 mod exec;
+mod lease;
 mod op;
 mod policy;
 mod transport;
@@ -93,6 +94,10 @@ pub use client::Client;
 pub use config::ClientBuilder;
 pub use error::{Code, Error, ErrorKind, Outcome, Result};
 pub use exec::Call;
+pub use lease::{
+    GetTimeToLive, GrantLease, LeaseGrant, LeaseList, LeaseRevoke, LeaseTimeToLive, Leases,
+    ListLeases, RevokeLease,
+};
 pub use op::{
     Compact, CompactResponse, Delete, DeleteResponse, Get, Op, OpResponse, Put, PutResponse, Range,
     RangeResponse, Scan, Txn, TxnResponse,

@@ -14,6 +14,9 @@ use crate::{ErrorKind, Outcome};
 pub(crate) enum Class {
     /// Changes something: sent again only if it certainly had no effect yet.
     Write,
+    /// Changes something, but the same when it is applied twice, and whoever asked can tell the answer
+    /// of the second time from a failure: sent again as reads are.
+    Idempotent,
     /// Changes nothing, and its answer needs the cluster's agreement.
     Read,
     /// Changes nothing, and one member answers from what it has.
@@ -63,6 +66,11 @@ pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
         Class::Write => Verdict {
             outcome: applied,
             retry: passing && applied == Outcome::NotApplied,
+            avoid,
+        },
+        Class::Idempotent => Verdict {
+            outcome: applied,
+            retry: passing,
             avoid,
         },
         // A read has no effect, so it can always be repeated.
@@ -253,6 +261,19 @@ mod tests {
         ] {
             assert!(!judge(answered(error), Class::Read).retry, "{error}");
         }
+    }
+
+    #[test]
+    fn what_may_be_applied_twice_is_sent_again_and_its_outcome_is_kept() {
+        for ending in [Ending::Lost, answered(EtcdError::ServerTimeout)] {
+            let verdict = judge(ending, Class::Idempotent);
+            assert_eq!((verdict.outcome, verdict.retry), (Outcome::Unknown, true));
+        }
+        let verdict = judge(answered(EtcdError::LeaseExists), Class::Idempotent);
+        assert_eq!(
+            (verdict.outcome, verdict.retry),
+            (Outcome::NotApplied, false)
+        );
     }
 
     #[test]

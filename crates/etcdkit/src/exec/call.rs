@@ -23,7 +23,7 @@ use super::{
     failure::{explain, finished},
 };
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Outcome, Result,
     client::Core,
     policy::{self, Class, Ending},
     transport::{Failure, attempt::Attempt, backoff::Backoff, pick::Tried, pool::Change},
@@ -97,6 +97,8 @@ struct Running<T> {
     attempts: u32,
     tried: Tried,
     pauses: Backoff,
+    /// Whether an attempt was made that may have been applied, whatever became of later ones.
+    in_doubt: bool,
     /// Why the latest attempt failed, in case there is no time for another.
     last: Option<Error>,
 }
@@ -230,6 +232,7 @@ impl<T> Running<T> {
             attempts: 0,
             tried: Tried::default(),
             pauses: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
+            in_doubt: false,
             last: None,
         })
     }
@@ -249,7 +252,7 @@ impl<T> Running<T> {
                         self.plan.core.budget.refund();
                     }
                     // A local read says nothing of whether the member can serve others.
-                    if matches!(self.plan.request.class, Class::Write | Class::Read) {
+                    if !matches!(self.plan.request.class, Class::Local | Class::Probe) {
                         attempt.connection().pulse.health.well();
                     }
                     match self.plan.read(message) {
@@ -314,6 +317,7 @@ impl<T> Running<T> {
         if ending == Ending::NotSent {
             core.pool.retire(&connection);
         }
+        self.in_doubt |= verdict.outcome == Outcome::Unknown;
         if !verdict.retry {
             return Turn::Done(Err(self.conclude(error)));
         }
@@ -397,6 +401,7 @@ impl<T> Running<T> {
             connection.pulse.missed();
         }
         let outcome = policy::judge(ending, self.plan.request.class).outcome;
+        self.in_doubt |= outcome == Outcome::Unknown;
         let mut error = Error::new(ErrorKind::Timeout, format!("no answer within {waited:.1?}"))
             .with_outcome(outcome)
             .with_endpoint(Arc::clone(&connection.endpoint.text));
@@ -407,6 +412,10 @@ impl<T> Running<T> {
     }
 
     fn conclude(&self, error: Error) -> Error {
+        let error = match self.in_doubt {
+            true => error.with_outcome(Outcome::Unknown),
+            false => error,
+        };
         error
             .with_operation(self.plan.request.method.name)
             .with_story(self.attempts, self.started.elapsed())

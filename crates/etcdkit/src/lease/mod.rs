@@ -1,0 +1,83 @@
+//! Leases: a time to live that keys can share, and the client that keeps it from running out.
+//!
+//! [`Leases`] has the plain calls. [`Lease`] is the handle that lives: granted, renewed in time over
+//! one stream for all leases of a client, and lost with a reason.
+
+mod grant;
+mod list;
+mod revoke;
+mod time_to_live;
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+pub use self::{
+    grant::{GrantLease, LeaseGrant},
+    list::{LeaseList, ListLeases},
+    revoke::{LeaseRevoke, RevokeLease},
+    time_to_live::{GetTimeToLive, LeaseTimeToLive},
+};
+use crate::{Client, LeaseId, Result};
+
+/// What awaiting a request gives, where it takes more than one call.
+pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+impl Client {
+    /// The calls about leases, one by one. For a lease that is kept alive by the client see
+    /// [`lease`](Self::lease).
+    pub fn leases(&self) -> Leases<'_> {
+        Leases { client: self }
+    }
+}
+
+/// What can be asked and changed about leases; made by [`Client::leases`].
+///
+/// A lease has an id and a time to live. Keys are [attached](crate::Put::lease) to it, and are
+/// deleted, in one revision, when it is revoked or not renewed in time.
+///
+/// # Examples
+///
+/// ```
+/// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+/// use std::time::Duration;
+///
+/// let granted = client.leases().grant(Duration::from_secs(60)).await?;
+/// client.put("sessions/7", "alice").lease(granted.id).await?;
+///
+/// let state = client.leases().time_to_live(granted.id).keys().await?;
+/// assert_eq!(state.keys, ["sessions/7"]);
+///
+/// client.leases().revoke(granted.id).await?;
+/// assert!(client.get("sessions/7").await?.is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Leases<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Leases<'a> {
+    /// Grants a lease, which runs out after `ttl` unless it is renewed. Awaiting the result sends the
+    /// request; see [`GrantLease`] for its options and errors.
+    ///
+    /// Parts of seconds are rounded up. The server may grant more than was asked for, never less:
+    /// at least one and a half times its election timeout, which is 2 s by default.
+    pub fn grant(&self, ttl: Duration) -> GrantLease<'a> {
+        GrantLease::new(self.client, ttl)
+    }
+
+    /// Ends a lease and deletes the keys attached to it. Awaiting the result sends the request.
+    pub fn revoke(&self, id: impl Into<LeaseId>) -> RevokeLease<'a> {
+        RevokeLease::new(self.client, id.into())
+    }
+
+    /// Asks how long a lease will live, and which keys it has. Awaiting the result sends the request.
+    pub fn time_to_live(&self, id: impl Into<LeaseId>) -> GetTimeToLive<'a> {
+        GetTimeToLive::new(self.client, id.into())
+    }
+
+    /// Lists all leases. Awaiting the result sends the request.
+    pub fn list(&self) -> ListLeases<'a> {
+        ListLeases::new(self.client)
+    }
+}
