@@ -45,9 +45,25 @@ impl Applier {
         &self,
         write: impl FnOnce(&mut Store) -> Result<T, EtcdError>,
     ) -> Result<T, Status> {
-        let mut store = self.store.write().map_err(broken)?;
+        self.apply_now(write)
+    }
+
+    /// Applies one request of the server's own in its turn.
+    pub(crate) fn apply_now<T>(
+        &self,
+        write: impl FnOnce(&mut Store) -> Result<T, EtcdError>,
+    ) -> Result<T, Status> {
         // Refused requests count too: etcd logs a request before it knows the outcome.
         self.applied_index.fetch_add(1, Ordering::Relaxed);
+        self.apply_unlogged(write)
+    }
+
+    /// Applies one request that etcd does not log, such as the renewal of a lease.
+    pub(crate) fn apply_unlogged<T>(
+        &self,
+        write: impl FnOnce(&mut Store) -> Result<T, EtcdError>,
+    ) -> Result<T, Status> {
+        let mut store = self.store.write().map_err(broken)?;
         Ok(write(&mut store)?)
     }
 

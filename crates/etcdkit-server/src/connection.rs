@@ -68,6 +68,10 @@ impl Connections {
         }
     }
 
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// Serves a connection until it ends or the server stops.
     pub(crate) fn serve<I>(&self, io: I) -> Result<(), Stopped>
     where

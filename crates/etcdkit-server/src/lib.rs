@@ -14,7 +14,8 @@
 //!
 //! # What it answers
 //!
-//! * `KV`: everything, and 3.7's `RangeStream`.
+//! * `KV`: everything, and 3.7's `RangeStream`. `Lease`: everything; leases expire on time, or when
+//!   [`Server::advance_time`] says so.
 //! * `Maintenance`: `Status`, `HashKV`, and listing alarms. `Cluster`: `MemberList`. gRPC health.
 //! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
 //! * Anything else is `Unimplemented`.
@@ -31,8 +32,10 @@ mod applier;
 mod authority;
 mod body;
 mod builder;
+mod clock;
 mod connection;
 mod connector;
+mod expiry;
 mod grpc;
 mod http_api;
 mod listen;

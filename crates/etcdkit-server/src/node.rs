@@ -1,9 +1,10 @@
 //! What every front end of one server shares: the engine, who the member is, and its limits.
 
 use etcdkit_proto::etcdserverpb::ResponseHeader;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::applier::Applier;
+use crate::clock::Clock;
 use crate::version::Version;
 
 /// etcd's `raft_term` after a first start; it rises by one with each restart of a durable server.
@@ -16,6 +17,9 @@ const GRPC_OVERHEAD_BYTES: usize = 512 * 1024;
 /// One running member.
 pub(crate) struct Node {
     pub(crate) applier: Applier,
+    pub(crate) clock: Clock,
+    /// Told when a lease may expire earlier than the next known expiry.
+    pub(crate) expiry_changed: Notify,
     pub(crate) identity: Identity,
     pub(crate) limits: Limits,
     /// Becomes true when the server stops, for streams that would otherwise never end.

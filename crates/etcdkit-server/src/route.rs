@@ -7,10 +7,10 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::body::Body;
-use crate::grpc::{self, Status, server_streaming, unary};
+use crate::grpc::{self, Status, bidirectional, server_streaming, unary};
 use crate::http_api;
 use crate::node::Node;
-use crate::service::{cluster, health, kv, maintenance};
+use crate::service::{cluster, health, kv, lease, maintenance};
 
 /// The services of an etcd server; the methods that [`call`] does not list are not offered.
 const SERVICES: [&str; 9] = [
@@ -53,6 +53,23 @@ async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
         ("etcdserverpb.KV", "Txn") => unary(body, max, async |m| kv::txn(node, m).await).await,
         ("etcdserverpb.KV", "Compact") => {
             unary(body, max, async |m| kv::compact(node, m).await).await
+        }
+        ("etcdserverpb.Lease", "LeaseGrant") => {
+            unary(body, max, async |m| lease::grant(node, m).await).await
+        }
+        ("etcdserverpb.Lease", "LeaseRevoke") => {
+            unary(body, max, async |m| lease::revoke(node, m).await).await
+        }
+        ("etcdserverpb.Lease", "LeaseKeepAlive") => {
+            bidirectional(body, max, node.stopping.clone(), |requests| {
+                lease::keep_alive(node, requests)
+            })
+        }
+        ("etcdserverpb.Lease", "LeaseTimeToLive") => {
+            unary(body, max, async |m| lease::time_to_live(node, m).await).await
+        }
+        ("etcdserverpb.Lease", "LeaseLeases") => {
+            unary(body, max, async |m| lease::leases(node, m).await).await
         }
         ("etcdserverpb.Cluster", "MemberList") => {
             unary(body, max, async |m| cluster::member_list(node, m).await).await

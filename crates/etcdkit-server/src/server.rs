@@ -2,15 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use etcdkit_store::Store;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::applier::Applier;
 use crate::builder::{Config, ServerBuilder, StartError};
+use crate::clock::Clock;
 use crate::connection::Connections;
 use crate::connector::Connector;
+use crate::expiry;
 use crate::listen::Listener;
 use crate::node::{Identity, Limits, Node};
 
@@ -25,7 +28,8 @@ const NO_ENDPOINT: &str = "http://embedded.invalid";
 #[derive(Debug)]
 pub struct Server {
     connections: Arc<Connections>,
-    acceptors: JoinSet<()>,
+    /// Accepting connections, and expiring leases.
+    tasks: JoinSet<()>,
     endpoints: Vec<String>,
     local_addr: Option<SocketAddr>,
 }
@@ -50,6 +54,8 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
     let (stop, stopping) = watch::channel(false);
     let node = Arc::new(Node {
         applier: Applier::new(Store::new()),
+        clock: Clock::start(),
+        expiry_changed: Notify::new(),
         identity: Identity {
             cluster_id: config.cluster_id,
             member_id: config.member_id,
@@ -67,15 +73,16 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
         },
         stopping,
     });
-    let connections = Arc::new(Connections::new(node, stop));
-    let mut acceptors = JoinSet::new();
+    let connections = Arc::new(Connections::new(Arc::clone(&node), stop));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(expiry::run(node));
     for listener in listeners {
-        acceptors.spawn(listener.accept_all(Arc::clone(&connections)));
+        tasks.spawn(listener.accept_all(Arc::clone(&connections)));
     }
     tracing::debug!(?endpoints, "the embedded server has started");
     Ok(Server {
         connections,
-        acceptors,
+        tasks,
         endpoints,
         local_addr,
     })
@@ -112,6 +119,30 @@ impl Server {
         Connector::new(Arc::downgrade(&self.connections))
     }
 
+    /// Lets leases age, as if the time had passed. When it returns, leases that have expired by then
+    /// are revoked and their keys deleted, so that tests of lost leases need not wait.
+    ///
+    /// Only the age of leases changes: timeouts and the intervals of progress notifications do not.
+    /// The time moves in whole milliseconds.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = etcdkit_server::Server::builder().start().await?;
+    /// // … grant a lease of 60 seconds and put keys with it …
+    /// server.advance_time(std::time::Duration::from_secs(61));
+    /// // … the keys are gone.
+    /// # server.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn advance_time(&self, by: Duration) {
+        let node = self.connections.node();
+        node.clock.advance(by);
+        if let Err(status) = expiry::revoke_expired(node) {
+            tracing::error!(?status, "expired leases could not be revoked");
+        }
+        node.expiry_changed.notify_one();
+    }
+
     /// Stops listening, refuses new calls, and waits until running calls have ended, at most
     /// five seconds; then ends what is left. What a server in memory held is gone.
     ///
@@ -121,7 +152,7 @@ impl Server {
     ///
     /// None for a server in memory.
     pub async fn shutdown(mut self) -> Result<(), ShutdownError> {
-        self.acceptors.shutdown().await;
+        self.tasks.shutdown().await;
         self.connections.shutdown().await;
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{WAYS, Way, all, channel, get, kv, put, start};
+use common::{WAYS, Way, all, channel, get, is, kv, put, start};
 use etcdkit_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use etcdkit_proto::etcdserverpb::request_op::Request as Op;
 use etcdkit_proto::etcdserverpb::response_op::Response as OpReply;
@@ -13,10 +13,6 @@ use etcdkit_proto::etcdserverpb::{
 };
 use etcdkit_server::Server;
 use tonic::{Code, Request, Status};
-
-fn is(status: &Status, code: Code, text: &str) {
-    assert_eq!((status.code(), status.message()), (code, text));
-}
 
 #[tokio::test]
 async fn reads_see_every_write_that_was_answered() {
@@ -463,8 +459,8 @@ async fn methods_that_are_not_offered_are_named() {
             "unknown method Nope for service etcdserverpb.KV",
         ),
         (
-            "/etcdserverpb.Lease/LeaseGrant",
-            "unknown method LeaseGrant for service etcdserverpb.Lease",
+            "/etcdserverpb.Lease/Nope",
+            "unknown method Nope for service etcdserverpb.Lease",
         ),
         ("/nope.Nope/Nope", "unknown service nope.Nope"),
         ("/nope", "malformed method name: \"/nope\""),

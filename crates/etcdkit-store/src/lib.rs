@@ -72,6 +72,7 @@ mod store;
 mod txn;
 mod write;
 
+pub use lease::{MAX_LEASE_TTL, MIN_LEASE_TTL};
 pub use record::Record;
 pub use revision::{RecordKey, Revision};
 pub use store::Store;

@@ -46,9 +46,9 @@ impl Record {
     }
 
     /// The tombstone of a key, of which etcd stores the key alone.
-    pub(crate) fn of_delete(revision: Revision, key: &Bytes) -> Self {
+    pub(crate) fn of_delete(revision: Revision, key: &[u8]) -> Self {
         let kv = KeyValue {
-            key: key.clone(),
+            key: Bytes::copy_from_slice(key),
             ..Default::default()
         };
         Self {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_tombstone_holds_the_key_alone() {
-        let record = Record::of_delete(Revision { main: 5, sub: 1 }, &Bytes::from_static(b"a"));
+        let record = Record::of_delete(Revision { main: 5, sub: 1 }, b"a");
         assert_eq!(record.value().as_ref(), b"\x0a\x01a");
         assert_eq!(record.key().as_slice().len(), 18);
         assert_eq!(record.len(), 21);

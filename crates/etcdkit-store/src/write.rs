@@ -59,7 +59,7 @@ impl<'a> Write<'a> {
 
     pub(crate) fn put(&mut self, request: PutRequest) -> PutResponse {
         let Revision { main, sub } = self.take_next();
-        let (record, prev_kv) = self.store.index.update(&request.key, |current| {
+        let (record, prev_kv, leases) = self.store.index.update(&request.key, |current| {
             let (record, kv) = Record::of_put(
                 sub,
                 KeyValue {
@@ -82,15 +82,18 @@ impl<'a> Write<'a> {
             } else {
                 None
             };
+            let leases = (current.map_or(0, |kv| kv.lease), kv.lease);
             (
                 Change {
                     revision: record.revision(),
                     kv: Some(kv),
                 },
-                (record, prev_kv),
+                (record, prev_kv, leases),
             )
         });
         self.store.log.push(record);
+        let (before, after) = leases;
+        self.store.leases.attach(&request.key, before, after);
         PutResponse {
             header: header(main),
             prev_kv,
@@ -106,17 +109,24 @@ impl<'a> Write<'a> {
             (live.map(|kv| kv.key.clone()).collect(), Vec::new())
         };
         for key in &keys {
-            let revision = self.take_next();
-            let record = Record::of_delete(revision, key);
-            self.store
-                .index
-                .update(key, |_| (Change { revision, kv: None }, ()));
-            self.store.log.push(record);
+            self.delete(key);
         }
         DeleteRangeResponse {
             header: header(self.revision()),
             deleted: keys.len() as i64,
             prev_kvs,
         }
+    }
+
+    /// Deletes a key, which exists.
+    pub(crate) fn delete(&mut self, key: &[u8]) {
+        let revision = self.take_next();
+        self.store.log.push(Record::of_delete(revision, key));
+        let change = Change { revision, kv: None };
+        let lease = self
+            .store
+            .index
+            .update(key, |current| (change, current.map_or(0, |kv| kv.lease)));
+        self.store.leases.attach(key, lease, 0);
     }
 }

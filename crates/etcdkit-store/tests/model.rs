@@ -5,17 +5,22 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use etcdkit_proto::EtcdError;
 use etcdkit_proto::etcdserverpb::request_op::Request;
 use etcdkit_proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
+    CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
+    LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
 };
 use etcdkit_store::{Store, check};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 enum Write {
-    Put(u8, Vec<u8>),
+    /// Key, value, lease.
+    Put(u8, Vec<u8>, i64),
     /// From the first key up to the second, exclusively.
     Delete(u8, u8),
 }
@@ -26,6 +31,12 @@ enum Step {
     Txn(Vec<Write>),
     /// So many revisions before the current one; negative is in the future.
     Compact(i64),
+    /// Id and TTL.
+    Grant(i64, i64),
+    Renew(i64),
+    Revoke(i64),
+    /// So many seconds pass, and what expires is revoked.
+    Pass(u64),
 }
 
 struct Change {
@@ -35,6 +46,7 @@ struct Change {
     value: Option<Vec<u8>>,
     created: i64,
     version: i64,
+    lease: i64,
 }
 
 struct Model {
@@ -43,6 +55,10 @@ struct Model {
     compacted: i64,
     /// Revision, compacted revision before, hash.
     remembered: Vec<(i64, i64, u32)>,
+    /// In seconds.
+    now: u64,
+    /// By id: TTL and expiry.
+    leases: BTreeMap<i64, (u64, u64)>,
 }
 
 impl Model {
@@ -52,6 +68,8 @@ impl Model {
             revision: 1,
             compacted: -1,
             remembered: Vec::new(),
+            now: 0,
+            leases: BTreeMap::new(),
         }
     }
 
@@ -67,20 +85,61 @@ impl Model {
         keys.filter(|change| change.value.is_some()).collect()
     }
 
+    /// Whether every lease of the writes is there.
+    fn allows(&self, writes: &[Write]) -> bool {
+        writes.iter().all(|write| match write {
+            Write::Put(_, _, lease) => *lease == 0 || self.leases.contains_key(lease),
+            Write::Delete(..) => true,
+        })
+    }
+
+    /// The keys whose newest value is with a lease.
+    fn keys_of(&self, lease: i64) -> Vec<u8> {
+        let live = self.live(self.revision).into_iter();
+        live.filter(|change| change.lease == lease)
+            .map(|change| change.key)
+            .collect()
+    }
+
+    fn revoke(&mut self, lease: i64) -> Result<(), EtcdError> {
+        let keys = self.keys_of(lease);
+        self.leases.remove(&lease).ok_or(EtcdError::LeaseNotFound)?;
+        let deletes: Vec<Write> = keys
+            .into_iter()
+            .map(|key| Write::Delete(key, key + 1))
+            .collect();
+        self.write(&deletes);
+        Ok(())
+    }
+
+    /// Revokes one expired lease after the other, by expiry and then by id.
+    fn pass(&mut self, seconds: u64) {
+        self.now += seconds;
+        while let Some((_, id)) = self
+            .leases
+            .iter()
+            .filter(|(_, (_, expiry))| *expiry <= self.now)
+            .map(|(id, (_, expiry))| (*expiry, *id))
+            .min()
+        {
+            self.revoke(id).unwrap();
+        }
+    }
+
     fn write(&mut self, writes: &[Write]) {
         let main = self.revision + 1;
         let mut sub = 0;
         for write in writes {
-            let changed: Vec<(u8, Option<Vec<u8>>)> = match write {
-                Write::Put(key, value) => vec![(*key, Some(value.clone()))],
+            let changed: Vec<(u8, Option<Vec<u8>>, i64)> = match write {
+                Write::Put(key, value, lease) => vec![(*key, Some(value.clone()), *lease)],
                 Write::Delete(from, to) => {
                     let live = self.live(main).into_iter().map(|change| change.key);
                     live.filter(|key| (*from..*to).contains(key))
-                        .map(|key| (key, None))
+                        .map(|key| (key, None, 0))
                         .collect()
                 }
             };
-            for (key, value) in changed {
+            for (key, value, lease) in changed {
                 let before = self.last(key, main).filter(|change| change.value.is_some());
                 let created = before.map_or(main, |change| change.created);
                 let version = before.map_or(0, |change| change.version) + 1;
@@ -91,6 +150,7 @@ impl Model {
                     value,
                     created,
                     version,
+                    lease,
                 });
                 sub += 1;
             }
@@ -183,6 +243,10 @@ impl Change {
             varint(value.len() as u64, out);
             out.extend(value);
         }
+        if self.lease != 0 {
+            out.push(0x30);
+            varint(self.lease as u64, out);
+        }
     }
 }
 
@@ -207,12 +271,19 @@ fn crc32c(bytes: &[u8]) -> u32 {
 
 const KEYS: std::ops::RangeInclusive<u8> = b'a'..=b'g';
 
+const LEASES: std::ops::RangeInclusive<i64> = -1..=2;
+
+/// Mostly none; the ids of [`Step::Grant`] otherwise.
+fn lease() -> impl Strategy<Value = i64> {
+    prop_oneof![3 => Just(0i64), 2 => LEASES]
+}
+
 fn write() -> impl Strategy<Value = Write> {
     let value = proptest::collection::vec(any::<u8>(), 0..4);
     let long_value = (120usize..140).prop_map(|len| vec![b'v'; len]);
     prop_oneof![
-        6 => (KEYS, value).prop_map(|(key, value)| Write::Put(key, value)),
-        1 => (KEYS, long_value).prop_map(|(key, value)| Write::Put(key, value)),
+        6 => (KEYS, value, lease()).prop_map(|(key, value, id)| Write::Put(key, value, id)),
+        1 => (KEYS, long_value).prop_map(|(key, value)| Write::Put(key, value, 0)),
         3 => (KEYS, 0u8..4).prop_map(|(from, keys)| Write::Delete(from, from + keys)),
     ]
 }
@@ -222,13 +293,18 @@ fn step() -> impl Strategy<Value = Step> {
         8 => write().prop_map(Step::Write),
         4 => proptest::collection::vec(write(), 0..6).prop_map(Step::Txn),
         2 => (-1i64..12).prop_map(Step::Compact),
+        3 => (LEASES, 0i64..20).prop_map(|(id, ttl)| Step::Grant(id, ttl)),
+        1 => LEASES.prop_map(Step::Renew),
+        1 => LEASES.prop_map(Step::Revoke),
+        1 => (0u64..8).prop_map(Step::Pass),
     ]
 }
 
-fn put_request(key: u8, value: &[u8]) -> PutRequest {
+fn put_request(key: u8, value: &[u8], lease: i64) -> PutRequest {
     PutRequest {
         key: vec![key].into(),
         value: value.to_vec().into(),
+        lease,
         ..Default::default()
     }
 }
@@ -244,22 +320,27 @@ fn delete_request(from: u8, to: u8) -> DeleteRangeRequest {
 fn run(store: &mut Store, model: &mut Model, step: &Step) {
     match step {
         Step::Write(write) => {
-            model.write(std::slice::from_ref(write));
             let header = match write {
-                Write::Put(key, value) => store.put(put_request(*key, value)).unwrap().header,
-                Write::Delete(from, to) => {
-                    store
-                        .delete_range(delete_request(*from, *to))
-                        .unwrap()
-                        .header
-                }
+                Write::Put(key, value, lease) => store
+                    .put(put_request(*key, value, *lease))
+                    .map(|response| response.header),
+                Write::Delete(from, to) => store
+                    .delete_range(delete_request(*from, *to))
+                    .map(|response| response.header),
             };
-            assert_eq!(header.unwrap().revision, model.revision);
+            if model.allows(std::slice::from_ref(write)) {
+                model.write(std::slice::from_ref(write));
+                assert_eq!(header.unwrap().unwrap().revision, model.revision);
+            } else {
+                assert_eq!(header, Err(EtcdError::LeaseNotFound));
+            }
         }
         Step::Txn(writes) => {
             let success = writes.iter().map(|write| {
                 let request = match write {
-                    Write::Put(key, value) => Request::RequestPut(put_request(*key, value)),
+                    Write::Put(key, value, lease) => {
+                        Request::RequestPut(put_request(*key, value, *lease))
+                    }
                     Write::Delete(from, to) => {
                         Request::RequestDeleteRange(delete_request(*from, *to))
                     }
@@ -272,7 +353,9 @@ fn run(store: &mut Store, model: &mut Model, step: &Step) {
                 success: success.collect(),
                 ..Default::default()
             };
-            if check::txn(&txn, check::DEFAULT_MAX_TXN_OPS).is_ok() {
+            if !model.allows(writes) {
+                assert_eq!(store.txn(txn), Err(EtcdError::LeaseNotFound));
+            } else if check::txn(&txn, check::DEFAULT_MAX_TXN_OPS).is_ok() {
                 model.write(writes);
                 assert_eq!(
                     store.txn(txn).unwrap().header.unwrap().revision,
@@ -289,11 +372,71 @@ fn run(store: &mut Store, model: &mut Model, step: &Step) {
             let answer = store.compact(&request).map(|_| ());
             assert_eq!(answer, model.compact(revision), "compaction of {revision}");
         }
+        Step::Grant(id, ttl) => {
+            let request = LeaseGrantRequest { id: *id, ttl: *ttl };
+            let answer = store.lease_grant(&request, Duration::from_secs(model.now));
+            let ttl = (*ttl).max(2);
+            if *id == 0 {
+                assert_eq!(answer, Err(EtcdError::LeaseNotFound));
+            } else if model.leases.contains_key(id) {
+                assert_eq!(answer, Err(EtcdError::LeaseExists));
+            } else {
+                assert_eq!(answer.unwrap().ttl, ttl);
+                let expiry = model.now + ttl as u64;
+                model.leases.insert(*id, (ttl as u64, expiry));
+            }
+        }
+        Step::Renew(id) => {
+            let request = LeaseKeepAliveRequest { id: *id };
+            let answer = store.lease_keep_alive(&request, Duration::from_secs(model.now));
+            let now = model.now;
+            let ttl = model.leases.get_mut(id).map(|(ttl, expiry)| {
+                *expiry = now + *ttl;
+                *ttl
+            });
+            assert_eq!(answer.ttl, ttl.unwrap_or(0) as i64);
+        }
+        Step::Revoke(id) => {
+            let answer = store.lease_revoke(&LeaseRevokeRequest { id: *id });
+            let answer = answer.map(|revoked| revoked.header.unwrap().revision);
+            assert_eq!(answer, model.revoke(*id).map(|()| model.revision));
+        }
+        Step::Pass(seconds) => {
+            model.pass(*seconds);
+            while let Some(id) = store.expired_lease(Duration::from_secs(model.now)) {
+                store.lease_revoke(&LeaseRevokeRequest { id }).unwrap();
+            }
+        }
+    }
+}
+
+fn compare_leases(store: &Store, model: &Model) {
+    let listed: Vec<i64> = store
+        .lease_leases()
+        .leases
+        .iter()
+        .map(|lease| lease.id)
+        .collect();
+    let mut expected: Vec<(u64, i64)> = model.leases.iter().map(|(id, l)| (l.1, *id)).collect();
+    expected.sort_unstable();
+    let expected: Vec<i64> = expected.into_iter().map(|(_, id)| id).collect();
+    assert_eq!(listed, expected);
+    for id in LEASES {
+        let request = LeaseTimeToLiveRequest { id, keys: true };
+        let found = store.lease_time_to_live(&request, Duration::from_secs(model.now));
+        let Some((ttl, expiry)) = model.leases.get(&id) else {
+            assert_eq!((found.ttl, found.granted_ttl), (-1, 0));
+            continue;
+        };
+        assert_eq!(found.ttl as u64, expiry - model.now);
+        assert_eq!(found.granted_ttl as u64, *ttl);
+        assert_eq!(found.keys.concat(), model.keys_of(id));
     }
 }
 
 fn compare(store: &Store, model: &Model) {
     assert_eq!(store.revision(), model.revision);
+    compare_leases(store, model);
     assert_eq!(store.compact_revision(), model.compacted);
     for revision in -1..=model.revision + 1 {
         let hash = store.hash_kv(revision);
@@ -321,7 +464,8 @@ fn compare(store: &Store, model: &Model) {
                 assert_eq!(kv.key, [change.key].as_slice());
                 assert_eq!(Some(kv.value.as_ref()), change.value.as_deref());
                 let numbers = (kv.create_revision, kv.mod_revision, kv.version, kv.lease);
-                assert_eq!(numbers, (change.created, change.main, change.version, 0));
+                let expected = (change.created, change.main, change.version, change.lease);
+                assert_eq!(numbers, expected);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use etcdkit_proto::Code;
@@ -22,8 +23,16 @@ const MAX_SEND_BYTES: usize = i32::MAX as usize;
 /// Splits a request body into messages.
 pub(crate) struct Messages<B> {
     body: B,
+    /// What has arrived and belongs to no message yet.
     buffer: Bytes,
+    /// A message of which the length is known and not everything is here.
+    partial: Option<Partial>,
     max_bytes: usize,
+}
+
+struct Partial {
+    length: usize,
+    message: BytesMut,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Messages<B> {
@@ -32,16 +41,26 @@ impl<B: Body<Data = Bytes> + Unpin> Messages<B> {
         Self {
             body,
             buffer: Bytes::new(),
+            partial: None,
             max_bytes,
         }
     }
 
-    /// The next message, or `None` when the peer has sent all it wants to.
-    ///
-    /// Safe to drop at any time only when the call is given up with it.
+    /// The next message, or `None` when the peer has sent all it wants to. Loses nothing when dropped.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        while self.buffer.len() < PREFIX {
-            match self.chunk().await? {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// [`next`](Self::next), polled.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Status>> {
+        loop {
+            if let Some(message) = self.take_message()? {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            match ready!(self.poll_chunk(cx))? {
                 Some(chunk) if self.buffer.is_empty() => self.buffer = chunk,
                 Some(chunk) => {
                     let mut joined = BytesMut::with_capacity(self.buffer.len() + chunk.len());
@@ -49,10 +68,41 @@ impl<B: Body<Data = Bytes> + Unpin> Messages<B> {
                     joined.extend_from_slice(&chunk);
                     self.buffer = joined.freeze();
                 }
-                None if self.buffer.is_empty() => return Ok(None),
-                None => return Err(truncated()),
+                None if self.buffer.is_empty() && self.partial.is_none() => {
+                    return Poll::Ready(Ok(None));
+                }
+                None => return Poll::Ready(Err(truncated())),
             }
         }
+    }
+
+    /// A message that has arrived as a whole.
+    fn take_message(&mut self) -> Result<Option<Bytes>, Status> {
+        let Some(mut partial) = self.partial.take() else {
+            if self.buffer.len() < PREFIX {
+                return Ok(None);
+            }
+            let length = self.take_prefix()?;
+            if self.buffer.len() >= length {
+                return Ok(Some(self.buffer.split_to(length)));
+            }
+            let mut message = BytesMut::with_capacity(length);
+            message.extend_from_slice(&std::mem::take(&mut self.buffer));
+            self.partial = Some(Partial { length, message });
+            return Ok(None);
+        };
+        let missing = partial.length - partial.message.len();
+        let piece = self.buffer.split_to(missing.min(self.buffer.len()));
+        partial.message.extend_from_slice(&piece);
+        if partial.message.len() == partial.length {
+            return Ok(Some(partial.message.freeze()));
+        }
+        self.partial = Some(partial);
+        Ok(None)
+    }
+
+    /// Takes a prefix off the buffer, which has it. Returns the message's length.
+    fn take_prefix(&mut self) -> Result<usize, Status> {
         let flag = self.buffer.get_u8();
         let length = self.buffer.get_u32() as usize;
         match flag {
@@ -79,32 +129,26 @@ impl<B: Body<Data = Bytes> + Unpin> Messages<B> {
                 ),
             ));
         }
-        if self.buffer.len() < length {
-            let mut whole = BytesMut::with_capacity(length);
-            whole.extend_from_slice(&self.buffer);
-            while whole.len() < length {
-                let chunk = self.chunk().await?.ok_or_else(truncated)?;
-                whole.extend_from_slice(&chunk);
-            }
-            self.buffer = whole.freeze();
-        }
-        Ok(Some(self.buffer.split_to(length)))
+        Ok(length)
     }
 
     /// The next piece of the body, whatever its size.
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Status> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
         loop {
-            match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
-                None => return Ok(None),
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => return Poll::Ready(Ok(None)),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) if chunk.is_empty() => {}
-                    Ok(chunk) => return Ok(Some(chunk)),
+                    Ok(chunk) => return Poll::Ready(Ok(Some(chunk))),
                     // Trailers of a request mean nothing in gRPC.
                     Err(_) => {}
                 },
                 // The peer reset the call or went away; nobody reads this answer.
                 Some(Err(_)) => {
-                    return Err(Status::new(Code::Cancelled, "the call was cancelled"));
+                    return Poll::Ready(Err(Status::new(
+                        Code::Cancelled,
+                        "the call was cancelled",
+                    )));
                 }
             }
         }
@@ -127,6 +171,13 @@ pub(crate) fn decode<M: Message + Default>(bytes: Bytes) -> Result<M, Status> {
 
 /// Encodes a message together with its prefix.
 pub(crate) fn encode<M: Message>(message: &M) -> Result<Bytes, Status> {
+    let mut frame = BytesMut::with_capacity(PREFIX + message.encoded_len());
+    encode_into(message, &mut frame)?;
+    Ok(frame.freeze())
+}
+
+/// Appends a message together with its prefix.
+pub(crate) fn encode_into<M: Message>(message: &M, frames: &mut BytesMut) -> Result<(), Status> {
     let length = message.encoded_len();
     let prefix = u32::try_from(length)
         .ok()
@@ -137,11 +188,11 @@ pub(crate) fn encode<M: Message>(message: &M) -> Result<Bytes, Status> {
             format!("grpc: trying to send message larger than max ({length} vs. {MAX_SEND_BYTES})"),
         ));
     };
-    let mut frame = BytesMut::with_capacity(PREFIX + length);
-    frame.put_u8(0);
-    frame.put_u32(prefix);
-    message.encode_raw(&mut frame);
-    Ok(frame.freeze())
+    frames.reserve(PREFIX + length);
+    frames.put_u8(0);
+    frames.put_u32(prefix);
+    message.encode_raw(frames);
+    Ok(())
 }
 
 #[cfg(test)]

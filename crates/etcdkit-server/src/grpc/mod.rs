@@ -6,6 +6,7 @@
 
 mod frame;
 mod status;
+mod stream;
 
 use bytes::Bytes;
 use etcdkit_proto::Code;
@@ -15,11 +16,14 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use prost::Message;
-use tokio_stream::StreamExt as _;
+use tokio::sync::watch;
 
 pub(crate) use self::status::Status;
 
+pub(crate) use self::stream::Requests;
+
 use self::frame::{Messages, decode, encode};
+use self::stream::{Frames, UntilStopped};
 use crate::body::Body;
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -115,11 +119,31 @@ where
 {
     let answer = async { handler(decode(only_message(body, max_bytes).await?)?).await };
     match answer.await {
-        Ok(replies) => reply(Body::messages(
-            replies.map(|message| message.and_then(|message| encode(&message))),
-        )),
+        Ok(replies) => reply(Body::messages(Frames::new(replies))),
         Err(status) => failed(&status),
     }
+}
+
+/// Gives the peer's requests to `handler`, and sends every reply of the stream that it makes of them.
+///
+/// The stream is polled only when the peer has room for the next message. What the handler does
+/// not read, the peer's flow control holds back. The call ends when the stream does, or when the
+/// server stops, since a peer may keep it open for ever.
+pub(crate) fn bidirectional<Req, Reply, Replies>(
+    body: Incoming,
+    max_bytes: usize,
+    stopping: watch::Receiver<bool>,
+    handler: impl FnOnce(Requests<Req>) -> Replies,
+) -> Response<Body>
+where
+    Req: Message + Default,
+    Reply: Message + 'static,
+    Replies: Stream<Item = Result<Reply, Status>> + Send + 'static,
+{
+    let replies = handler(Requests::new(Messages::new(body, max_bytes)));
+    reply(Body::messages(Frames::new(UntilStopped::new(
+        replies, stopping,
+    ))))
 }
 
 /// The only message of a request that has exactly one, once the peer has ended the request.

@@ -3,5 +3,6 @@
 pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod kv;
+pub(crate) mod lease;
 pub(crate) mod maintenance;
 mod range_stream;

@@ -10,6 +10,7 @@ use etcdkit_proto::etcdserverpb::{PutRequest, RangeRequest};
 use etcdkit_server::{Connector, Server};
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Status};
 use tower_service::Service;
 
 /// How a test reaches the server.
@@ -74,6 +75,10 @@ pub(crate) fn all() -> RangeRequest {
         range_end: (&b"\0"[..]).into(),
         ..Default::default()
     }
+}
+
+pub(crate) fn is(status: &Status, code: Code, text: &str) {
+    assert_eq!((status.code(), status.message()), (code, text));
 }
 
 /// tonic wants hyper's kind of stream.

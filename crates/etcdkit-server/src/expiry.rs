@@ -1,0 +1,52 @@
+//! Revoking leases whose time is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use etcdkit_proto::etcdserverpb::LeaseRevokeRequest;
+
+use crate::grpc::Status;
+use crate::node::Node;
+
+/// The longest sleep between two looks at the leases; timers need not reach centuries ahead.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Revokes leases when they expire, for as long as it runs.
+pub(crate) async fn run(node: Arc<Node>) {
+    loop {
+        let sleep = match revoke_expired(&node).and_then(|()| until_next(&node)) {
+            Ok(sleep) => sleep,
+            Err(status) => {
+                tracing::error!(?status, "leases do not expire any more");
+                return;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = node.expiry_changed.notified() => {}
+        }
+    }
+}
+
+/// Revokes every lease that is due, each as a request of its own, as etcd does.
+pub(crate) fn revoke_expired(node: &Node) -> Result<(), Status> {
+    let now = node.clock.now();
+    while let Some(id) = node.applier.read(|store| Ok(store.expired_lease(now)))? {
+        node.applier.apply_now(|store| {
+            // A client may have revoked or renewed it in between.
+            match store.expired_lease(now) {
+                Some(still) if still == id => {
+                    store.lease_revoke(&LeaseRevokeRequest { id }).map(drop)
+                }
+                _ => Ok(()),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn until_next(node: &Node) -> Result<Duration, Status> {
+    let next = node.applier.read(|store| Ok(store.next_lease_expiry()))?;
+    let sleep = next.map_or(LONGEST_SLEEP, |next| next.saturating_sub(node.clock.now()));
+    Ok(sleep.min(LONGEST_SLEEP))
+}
