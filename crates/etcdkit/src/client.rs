@@ -1,13 +1,17 @@
 //! The handle that users hold.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use etcdkit_proto::health::{HealthCheckRequest, HealthCheckResponse};
-use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
+use http::uri::PathAndQuery;
 use prost::Message;
 
 use crate::{
     Error, Result,
+    auth::TokenSource,
     config::{ClientBuilder, Config},
     exec::{Call, Method, Request, RetryBudget},
     policy::Class,
@@ -93,13 +97,10 @@ pub(crate) struct Core {
     pub(crate) budget: RetryBudget,
     dialer: Arc<Dialer>,
     limits: Limits,
-    headers: HeaderMap,
-    headers_local: HeaderMap,
+    pub(crate) tokens: Arc<TokenSource>,
+    /// The client's own core, in one for a foreign endpoint.
+    home: Weak<Self>,
 }
-
-/// Makes a member without a leader refuse at once, and provably without effect, instead of holding
-/// the request for seconds and answering that it may have been applied.
-const HAS_LEADER: HeaderName = HeaderName::from_static("hasleader");
 
 /// The question that every server answers, whoever asks.
 pub(crate) static HEALTH: Method = Method {
@@ -113,15 +114,8 @@ impl Core {
         dialer: Arc<Dialer>,
         limits: Limits,
         endpoints: Vec<Endpoint>,
+        tokens: Arc<TokenSource>,
     ) -> Self {
-        let mut headers_local = HeaderMap::with_capacity(4);
-        let grpc = HeaderValue::from_static("application/grpc");
-        headers_local.insert(header::CONTENT_TYPE, grpc);
-        headers_local.insert(header::TE, HeaderValue::from_static("trailers"));
-        let agent = concat!("etcdkit/", env!("CARGO_PKG_VERSION"));
-        headers_local.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-        let mut headers = headers_local.clone();
-        headers.insert(HAS_LEADER, HeaderValue::from_static("true"));
         let pool = Pool::new(Arc::clone(&dialer), limits, endpoints);
         Self {
             config,
@@ -130,17 +124,14 @@ impl Core {
             budget: RetryBudget::new(),
             dialer,
             limits,
-            headers,
-            headers_local,
+            tokens,
+            home: Weak::new(),
         }
     }
 
-    /// The headers of a request; a local read is served by members without a leader, too.
-    pub(crate) fn headers(&self, class: Class) -> HeaderMap {
-        match class {
-            Class::Write | Class::Idempotent | Class::Read => self.headers.clone(),
-            Class::Local | Class::Probe => self.headers_local.clone(),
-        }
+    /// The core that logs in: all cores of a client share one token.
+    pub(crate) fn home(self: &Arc<Self>) -> Arc<Self> {
+        self.home.upgrade().unwrap_or_else(|| Arc::clone(self))
     }
 
     /// The core to ask one endpoint through, and the endpoint's place in it: this one if the
@@ -157,11 +148,14 @@ impl Core {
             )));
         }
         let dialer = Arc::clone(&self.dialer);
-        let core = Self::new(self.config, dialer, self.limits, vec![wanted]);
+        let tokens = Arc::clone(&self.tokens);
+        let mut core = Self::new(self.config, dialer, self.limits, vec![wanted], tokens);
+        core.home = Arc::downgrade(&self.home());
         Ok((Arc::new(core), 0))
     }
 
-    /// Waits for a connection and asks for the server's health, which needs no permission.
+    /// Waits for a connection, asks for the server's health, which needs no permission, and logs in
+    /// where there are credentials for it.
     pub(crate) async fn verify(self: &Arc<Self>) -> Result<()> {
         // Dialling takes one timeout at the most; the second is for whatever comes between.
         self.pool
@@ -175,11 +169,12 @@ impl Core {
             only: None,
         };
         match Call::new(self, request, HealthCheckResponse::decode).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {}
             // Any refusal comes from a server that speaks gRPC, such as a learner, or one without a
             // health service.
-            Err(error) if error.code().is_some() => Ok(()),
-            Err(error) => Err(error),
+            Err(error) if error.code().is_some() => {}
+            Err(error) => return Err(error),
         }
+        self.first_login().await
     }
 }

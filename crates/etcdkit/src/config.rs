@@ -9,6 +9,7 @@ use tower_service::Service;
 use crate::transport::tls::Tls;
 use crate::{
     Blob, Client, Error, Result,
+    auth::{Offered, TokenSource},
     client::Core,
     transport::{
         connection::{KeepAlive, PING_APART},
@@ -48,6 +49,7 @@ pub struct ClientBuilder {
     max_send_bytes: usize,
     max_receive_bytes: usize,
     namespace: Namespace,
+    offered: Offered,
 }
 
 /// What the execution core needs to know of the settings.
@@ -76,6 +78,7 @@ impl ClientBuilder {
             max_send_bytes: 2 << 20,
             max_receive_bytes: i32::MAX as usize,
             namespace: Namespace::default(),
+            offered: Offered::default(),
         }
     }
 
@@ -111,6 +114,31 @@ impl ClientBuilder {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Logs in as a user of etcd, where the cluster's authentication is on; where it is off, this has
+    /// no effect until it is turned on.
+    ///
+    /// The client logs in once for all its calls and streams, again before the token ends, and
+    /// whenever a server refuses it. [`connect`](Self::connect) fails if the server does not accept
+    /// the password; with [`connect_lazy`](Self::connect_lazy) each call then fails with
+    /// [`AuthFailed`](crate::ErrorKind::AuthFailed). Use TLS: the password travels as it is.
+    ///
+    /// A user that is known by a client certificate (`--client-cert-auth`) needs neither this nor a
+    /// token.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.offered.user(name.into(), password.into());
+        self
+    }
+
+    /// Sends a token that was made elsewhere, such as a JWT signed with the cluster's key, instead of
+    /// logging in. The client cannot renew it: calls fail with
+    /// [`InvalidAuthToken`](crate::ErrorKind::InvalidAuthToken) when it has ended and with
+    /// [`AuthOldRevision`](crate::ErrorKind::AuthOldRevision) when users or roles have changed since,
+    /// until [`Client::set_token`] brings the next one.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.offered.token(token.into());
         self
     }
 
@@ -183,6 +211,7 @@ impl ClientBuilder {
     pub fn connect_lazy(self) -> Result<Client> {
         let endpoints = self.parse_endpoints()?;
         self.check()?;
+        let credentials = self.offered.credentials()?;
         let dialer = Dialer {
             connector: self.connector,
             #[cfg(feature = "tls")]
@@ -202,8 +231,10 @@ impl ClientBuilder {
             max_send_bytes: self.max_send_bytes,
             max_receive_bytes: self.max_receive_bytes,
         };
+        let tokens = Arc::new(TokenSource::new(credentials));
+        let core = Core::new(config, Arc::new(dialer), limits, endpoints, tokens);
         Ok(Client {
-            core: Arc::new(Core::new(config, Arc::new(dialer), limits, endpoints)),
+            core: Arc::new(core),
             namespace: self.namespace,
         })
     }

@@ -181,6 +181,10 @@ impl Error {
         }))
     }
 
+    pub(crate) fn wire_code(&self) -> Option<WireCode> {
+        self.0.code
+    }
+
     /// A request that is refused before it is sent.
     pub(crate) fn invalid_request(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidRequest, message)
@@ -208,6 +212,14 @@ impl Error {
         let mut this = Self::new(kind, message);
         this.0.code = Some(code);
         this
+    }
+
+    /// The same failure for one of those that it concerns.
+    pub(crate) fn caused_by(shared: &Arc<Self>) -> Self {
+        let mut this = Self::new(shared.kind(), shared.message());
+        this.0.code = shared.0.code;
+        this.0.endpoint.clone_from(&shared.0.endpoint);
+        this.with_source(Shared(Arc::clone(shared)))
     }
 
     pub(crate) fn with_source(
@@ -310,6 +322,11 @@ impl StdError for Error {
     }
 }
 
+/// A failure that concerns many.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Shared(Arc<Error>);
+
 /// Advice that holds for every failure of a kind.
 fn hint(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
@@ -333,6 +350,15 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::NoLeader => "wait for an election, or restore the cluster's quorum",
         ErrorKind::NotSupportedForLearner => "add the endpoint of a voting member",
         ErrorKind::LeaseNotFound => "the lease has expired or was revoked; grant a new one",
+        ErrorKind::AuthFailed => "check the user's name and password",
+        ErrorKind::UserEmpty => {
+            "the cluster wants to know who asks: give the client a user or a token"
+        }
+        ErrorKind::InvalidAuthToken => "give the client a token that is still valid",
+        ErrorKind::AuthOldRevision => {
+            "users or roles have changed since the token was made: give the client a new one"
+        }
+        ErrorKind::PermissionDenied => "grant the user a role that allows this",
         _ => return None,
     })
 }

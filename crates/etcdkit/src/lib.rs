@@ -74,6 +74,7 @@
 compile_error!("the feature `tls` needs a provider: enable `tls-aws-lc` or `tls-ring` instead");
 
 mod admin;
+mod auth;
 mod client;
 mod config;
 mod error;

@@ -23,6 +23,18 @@ pub(crate) enum Class {
     Local,
     /// Only finds out whether somebody answers; whatever the answer is, it is one.
     Probe,
+    /// Asks for a token. Asking twice makes two of them, which harms nobody.
+    Login,
+}
+
+impl Class {
+    /// Whether its requests say who sends them.
+    pub(crate) fn carries_token(self) -> bool {
+        match self {
+            Self::Write | Self::Idempotent | Self::Read | Self::Local => true,
+            Self::Probe | Self::Login => false,
+        }
+    }
 }
 
 /// How an attempt ended that did not succeed.
@@ -74,7 +86,7 @@ pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
             avoid,
         },
         // A read has no effect, so it can always be repeated.
-        Class::Read | Class::Local => Verdict {
+        Class::Read | Class::Local | Class::Login => Verdict {
             outcome: Outcome::NotApplied,
             retry: passing,
             avoid,

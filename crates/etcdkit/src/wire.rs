@@ -3,7 +3,7 @@
 //! The hot requests are encoded by hand ([`Encode`]), straight from what the caller lent; all
 //! others go through the generated messages.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, fmt};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
@@ -23,8 +23,15 @@ thread_local! {
 }
 
 /// An encoded request; cloning it shares the bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Frame(Bytes);
+
+impl fmt::Debug for Frame {
+    /// Says how long it is; what is in it may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Frame").field(&self.message_len()).finish()
+    }
+}
 
 impl Frame {
     /// Encodes a generated message.

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Outcome, Result,
+    auth::Admission,
     client::Core,
     policy::{self, Class, Ending},
     transport::{Failure, attempt::Attempt, backoff::Backoff, pick::Tried, pool::Change},
@@ -95,6 +96,12 @@ struct Running<T> {
     deadline: Instant,
     step: Step,
     attempts: u32,
+    /// What the latest attempt's token is known by.
+    generation: u64,
+    /// How many attempts ended because their token was refused.
+    refusals: u32,
+    /// Goes without a token, since none is to be had.
+    bare: bool,
     tried: Tried,
     pauses: Backoff,
     /// Whether an attempt was made that may have been applied, whatever became of later ones.
@@ -111,6 +118,8 @@ enum Step {
     Choose,
     /// No connection is open; waits for one.
     Wait(Change),
+    /// Waits for a login, and no longer than until then for it to be worth while.
+    LogIn(Change, Instant),
     /// An attempt, and when to see whether the request would fare better elsewhere.
     Try(Attempt, Instant),
     /// Waits before the next attempt, which the budget still has to pay for unless it is `paid`.
@@ -230,6 +239,9 @@ impl<T> Running<T> {
             deadline,
             step: Step::Choose,
             attempts: 0,
+            generation: 0,
+            refusals: 0,
+            bare: false,
             tried: Tried::default(),
             pauses: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
             in_doubt: false,
@@ -243,6 +255,10 @@ impl<T> Running<T> {
             Step::Wait(change) => match change.as_mut().poll(cx) {
                 Poll::Ready(()) => self.go(Step::Choose),
                 Poll::Pending => Turn::Until(self.deadline),
+            },
+            Step::LogIn(change, until) => match change.as_mut().poll(cx) {
+                Poll::Ready(()) => self.go(Step::Choose),
+                Poll::Pending => Turn::Until(*until),
             },
             Step::Try(attempt, look_up) => match attempt.poll_reply(cx) {
                 Poll::Pending => Turn::Until(*look_up),
@@ -284,11 +300,24 @@ impl<T> Running<T> {
                 }
             }
         };
-        let headers = core.headers(request.class);
+        let admitted = match core.admission(request.class) {
+            _ if self.bare => core.without_token(request.class),
+            Admission::Go(admitted) => admitted,
+            Admission::Wait(change) => {
+                let until = match request.class {
+                    Class::Local => self.look_up_at(),
+                    _ => self.deadline,
+                };
+                return self.go(Step::LogIn(change, until));
+            }
+            Admission::Fail(error) => return Turn::Done(Err(self.conclude(error))),
+        };
         let limit = core.config.max_receive_bytes;
         let frame = request.frame.bytes();
-        match Attempt::new(connection, &request.method.path, headers, frame, limit) {
+        let path = &request.method.path;
+        match Attempt::new(connection, path, admitted.headers, frame, limit) {
             Ok(attempt) => {
+                self.generation = admitted.generation;
                 self.attempts += 1;
                 let look_up = self.look_up_at();
                 self.go(Step::Try(attempt, look_up))
@@ -318,6 +347,9 @@ impl<T> Running<T> {
             core.pool.retire(&connection);
         }
         self.in_doubt |= verdict.outcome == Outcome::Unknown;
+        if core.refused(self.plan.request.class, self.generation, ending) {
+            return self.refused(error);
+        }
         if !verdict.retry {
             return Turn::Done(Err(self.conclude(error)));
         }
@@ -329,6 +361,21 @@ impl<T> Running<T> {
         if paid && self.has_elsewhere() {
             return self.go(Step::Choose);
         }
+        self.pause(paid)
+    }
+
+    /// The token was refused, and with it the request: it is sent again with another token.
+    fn refused(&mut self, error: Error) -> Turn<T> {
+        tracing::debug!(operation = self.plan.request.method.name, %error, "trying again");
+        self.last = Some(error);
+        self.bare = false;
+        self.refusals += 1;
+        // When a token ends, all calls are refused once. That is no sign of trouble, and waiting for
+        // the next token is pause enough.
+        if self.refusals == 1 {
+            return self.go(Step::Choose);
+        }
+        let paid = self.pay();
         self.pause(paid)
     }
 
@@ -369,6 +416,17 @@ impl<T> Running<T> {
                 }
                 self.tried = tried;
                 self.last = Some(self.unanswered(attempt));
+                None
+            }
+            Step::LogIn(..) if over => {
+                let last = self.last.take();
+                let error = last.unwrap_or_else(|| self.plan.core.no_login(self.started.elapsed()));
+                Some(self.conclude(error))
+            }
+            // Some of what one member answers alone needs no token, such as its state up to etcd 3.5,
+            // and is wanted most when the cluster can give none.
+            Step::LogIn(..) => {
+                self.bare = true;
                 None
             }
             Step::Pause { .. } | Step::Wait(_) | Step::Choose if over => {

@@ -24,6 +24,7 @@ pub(crate) struct Duplex {
     exchange: Exchange,
     method: &'static Method,
     class: Class,
+    generation: u64,
     vigil: Vigil,
 }
 
@@ -40,11 +41,21 @@ impl Duplex {
         tried: Tried,
     ) -> Result<Self, Broken> {
         let connection = core.streams.chosen(tried, None).await;
-        let headers = core.headers(class);
+        let admitted = match core.admitted(class).await {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                let (error, passing) = (error.with_operation(method.name), false);
+                return Err(Broken { error, passing });
+            }
+        };
+        let generation = admitted.generation;
         let limit = core.config.max_receive_bytes;
-        let exchange = match Exchange::open(&connection, &method.path, headers, limit) {
+        let exchange = match Exchange::open(&connection, &method.path, admitted.headers, limit) {
             Ok(exchange) => exchange,
-            Err(failure) => return Err(broken(core, failure, class, method, &connection)),
+            Err(failure) => {
+                let carried = (class, generation);
+                return Err(broken(core, failure, carried, method, &connection));
+            }
         };
         Ok(Self {
             core: Arc::clone(core),
@@ -52,12 +63,19 @@ impl Duplex {
             exchange,
             method,
             class,
+            generation,
         })
     }
 
     /// The connection that the stream runs on.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         self.exchange.connection()
+    }
+
+    /// What the stream's token is known by. A stream keeps the token that it was opened with, also when
+    /// calls have a newer one: servers look at it again with each watch that is created on it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Sends framed messages, one or several in a row; never waits. That a stream is broken shows in
@@ -92,7 +110,7 @@ impl Duplex {
         Err(broken(
             &self.core,
             failure,
-            self.class,
+            (self.class, self.generation),
             self.method,
             connection,
         ))
@@ -112,7 +130,7 @@ impl Duplex {
 fn broken(
     core: &Core,
     failure: Failure,
-    class: Class,
+    (class, generation): (Class, u64),
     method: &Method,
     connection: &Arc<Connection>,
 ) -> Broken {
@@ -122,6 +140,6 @@ fn broken(
     }
     Broken {
         error: error.with_operation(method.name),
-        passing: verdict.retry,
+        passing: verdict.retry || core.refused(class, generation, ending),
     }
 }

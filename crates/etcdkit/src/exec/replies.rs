@@ -22,6 +22,8 @@ pub(crate) struct Replies {
     attempt: Attempt,
     operation: &'static str,
     class: Class,
+    /// What the token is known by that the request carries.
+    generation: u64,
     /// The longest silence between two answers.
     silence: Duration,
 }
@@ -46,13 +48,17 @@ impl Replies {
                 .with_operation(operation)
                 .with_story(0, within)
         })?;
-        let headers = core.headers(request.class);
+        let admitted = core.admitted(request.class);
+        let admitted = timeout(within, admitted)
+            .await
+            .unwrap_or_else(|_| Err(core.no_login(within)))
+            .map_err(|error| error.with_operation(operation).with_story(0, within))?;
         let limit = core.config.max_receive_bytes;
         let path = &request.method.path;
         let attempt = Attempt::new(
             Arc::clone(&connection),
             path,
-            headers,
+            admitted.headers,
             request.frame.bytes(),
             limit,
         )
@@ -63,6 +69,7 @@ impl Replies {
             attempt,
             operation,
             class: request.class,
+            generation: admitted.generation,
             silence: within,
         })
     }
@@ -93,7 +100,7 @@ impl Replies {
         }
         Err(Broken {
             error: error.with_operation(self.operation),
-            passing: retry,
+            passing: retry || self.core.refused(self.class, self.generation, ending),
         })
     }
 }

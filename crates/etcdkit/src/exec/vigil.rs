@@ -138,7 +138,7 @@ impl Vigil {
 
 /// Asks a member for its health.
 fn ask(core: &Core, connection: Arc<Connection>) -> Option<Attempt> {
-    let headers = core.headers(Class::Probe);
+    let headers = core.without_token(Class::Probe).headers;
     let frame = Frame::of(&HealthCheckRequest::default()).bytes();
     let limit = core.config.max_receive_bytes;
     Attempt::new(connection, &HEALTH.path, headers, frame, limit).ok()

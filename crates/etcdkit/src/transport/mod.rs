@@ -10,6 +10,7 @@ pub(crate) mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod exchange;
 pub(crate) mod health;
+pub(crate) mod metadata;
 pub(crate) mod pick;
 pub(crate) mod pool;
 mod reply;
