@@ -68,7 +68,8 @@ enum Entrance {
 /// What the proxy and its connections share.
 #[derive(Debug)]
 struct Shared {
-    target: String,
+    /// Where new connections lead to.
+    target: Mutex<String>,
     seed: u64,
     state: Mutex<State>,
 }
@@ -89,6 +90,10 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn target(&self) -> MutexGuard<'_, String> {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl State {
@@ -96,6 +101,13 @@ impl State {
         for link in self.links.values() {
             link.send_modify(&change);
         }
+    }
+}
+
+fn scheme_and_target(endpoint: &str) -> (&'static str, &str) {
+    match endpoint.strip_prefix("https://") {
+        Some(target) => ("https", target),
+        None => ("http", endpoint.trim_start_matches("http://")),
     }
 }
 
@@ -117,16 +129,13 @@ impl Proxy {
     ///
     /// As for [`start`](Self::start).
     pub async fn with_seed(endpoint: &str, seed: u64) -> io::Result<Self> {
-        let (scheme, target) = match endpoint.strip_prefix("https://") {
-            Some(target) => ("https", target),
-            None => ("http", endpoint.trim_start_matches("http://")),
-        };
+        let (scheme, target) = scheme_and_target(endpoint);
         // A port that no outgoing connection of this machine can take while it refuses.
         let port = crate::etcd::free_port();
         let socket = bound(SocketAddr::from(([127, 0, 0, 1], port)))?;
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared {
-            target: target.to_owned(),
+            target: Mutex::new(target.to_owned()),
             seed,
             state: Mutex::default(),
         });
@@ -137,6 +146,12 @@ impl Proxy {
             shared,
             entrance: entrance.into(),
         })
+    }
+
+    /// Lets new connections end at another server, as after a restore on another machine.
+    pub fn lead_to(&self, endpoint: &str) {
+        let (_, target) = scheme_and_target(endpoint);
+        *self.shared.target() = target.to_owned();
     }
 
     /// What a client connects to.

@@ -20,6 +20,7 @@ use crate::{
         endpoint::{Endpoint, IntoEndpoints},
         pool::{Limits, Pool},
     },
+    watch,
     wire::Frame,
     wrap::namespace::Namespace,
 };
@@ -95,6 +96,7 @@ pub(crate) struct Core {
     /// the first stream is.
     pub(crate) streams: Pool,
     pub(crate) budget: RetryBudget,
+    pub(crate) watches: watch::Hub,
     dialer: Arc<Dialer>,
     limits: Limits,
     pub(crate) tokens: Arc<TokenSource>,
@@ -122,6 +124,7 @@ impl Core {
             streams: pool.sibling(),
             pool,
             budget: RetryBudget::new(),
+            watches: watch::Hub::default(),
             dialer,
             limits,
             tokens,

@@ -84,6 +84,14 @@ macro_rules! define_kinds {
             Protocol,
             /// The answer is larger than the client's `max_receive_bytes`.
             ResponseTooLarge,
+            /// The store is behind what was already seen of it: it was restored from a backup.
+            WentBackwards,
+            /// An endpoint belongs to another cluster than the others.
+            OtherCluster,
+            /// The program did not take what a watch delivered fast enough.
+            Overflow,
+            /// The client was closed.
+            Closed,
             /// The server does not know the request: it is too old, or not etcd.
             Unimplemented,
             /// Another error of the server; see [`Error::code`] and [`Error::message`].

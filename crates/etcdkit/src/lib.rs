@@ -84,6 +84,7 @@ mod op;
 mod policy;
 mod transport;
 mod types;
+mod watch;
 mod wire;
 mod wrap;
 
@@ -109,6 +110,10 @@ pub use transport::tls::Tls;
 pub use types::{
     Blob, ByValue, Compare, Comparing, Header, KeyRange, KeyValue, LeaseId, MemberId, Revision,
     SortOrder, SortTarget,
+};
+
+pub use watch::{
+    Event, OpenWatch, Overflow, Watch, WatchEnd, WatchError, WatchEvents, WatchUpdate,
 };
 
 /// The examples in the README compile.

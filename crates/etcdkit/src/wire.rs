@@ -79,6 +79,15 @@ impl Frame {
     }
 }
 
+/// Frames a generated message behind others.
+pub(crate) fn append(out: &mut BytesMut, message: &impl Message) {
+    let length = message.encoded_len();
+    out.reserve(PREFIX + length);
+    out.put_u8(0);
+    out.put_u32(length as u32);
+    message.encode_raw(out);
+}
+
 /// A message that writes its own fields, in the order of their numbers, its keys into a namespace. It
 /// is asked twice, first to be measured and then to be written.
 pub(crate) trait Encode {

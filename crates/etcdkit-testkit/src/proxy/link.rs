@@ -67,7 +67,8 @@ async fn dial(shared: &Shared, state: &mut watch::Receiver<LinkState>) -> io::Re
         link.paths[Direction::ToServer].is_open() && link.paths[Direction::ToClient].is_open()
     });
     open.await.map_err(io::Error::other)?;
-    TcpStream::connect(&shared.target).await
+    let target = shared.target().clone();
+    TcpStream::connect(target).await
 }
 
 async fn wait_for_end(state: &mut watch::Receiver<LinkState>) -> End {

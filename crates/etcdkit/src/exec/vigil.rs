@@ -41,9 +41,12 @@ enum State {
     /// Waits for the silence to be long enough.
     Quiet,
     /// Has asked the member.
-    Asked(Attempt),
+    Asked(Box<Attempt>),
     /// Has asked another member, too; whoever answers first decides.
-    Doubting { here: Attempt, elsewhere: Attempt },
+    Doubting {
+        here: Box<Attempt>,
+        elsewhere: Box<Attempt>,
+    },
 }
 
 impl Vigil {
@@ -137,9 +140,10 @@ impl Vigil {
 }
 
 /// Asks a member for its health.
-fn ask(core: &Core, connection: Arc<Connection>) -> Option<Attempt> {
+fn ask(core: &Core, connection: Arc<Connection>) -> Option<Box<Attempt>> {
     let headers = core.without_token(Class::Probe).headers;
     let frame = Frame::of(&HealthCheckRequest::default()).bytes();
     let limit = core.config.max_receive_bytes;
-    Attempt::new(connection, &HEALTH.path, headers, frame, limit).ok()
+    let attempt = Attempt::new(connection, &HEALTH.path, headers, frame, limit);
+    attempt.ok().map(Box::new)
 }

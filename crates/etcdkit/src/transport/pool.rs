@@ -168,6 +168,11 @@ impl Pool {
         })
     }
 
+    /// Whether a connection is open.
+    pub(crate) fn is_reachable(&self) -> bool {
+        !self.shared.ready.load().is_empty()
+    }
+
     /// Waits for a first connection, or until every endpoint has been tried in vain.
     pub(crate) async fn first(&self, within: Duration) -> Result<(), Error> {
         let found = async {

@@ -1,0 +1,341 @@
+//! The task behind one watch stream: it keeps the stream open and moves bytes between it and the
+//! [`Session`].
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use etcdkit_proto::etcdserverpb as pb;
+use http::uri::PathAndQuery;
+use prost::Message;
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
+    time::{Instant, Sleep, sleep},
+};
+
+use super::{
+    hub::Command,
+    now,
+    session::{Duty, Session},
+    version,
+};
+use crate::{
+    Error, ErrorKind, Revision,
+    client::Core,
+    exec::{Broken, Duplex, Method},
+    policy::Class,
+    transport::{backoff::Backoff, pick::Tried},
+};
+
+static WATCH: Method = Method {
+    name: "watch",
+    path: PathAndQuery::from_static("/etcdserverpb.Watch/Watch"),
+};
+
+/// The pause before a stream is opened again when there is no other member to try.
+const PAUSE_FIRST: Duration = Duration::from_millis(25);
+const PAUSE_MOST: Duration = Duration::from_secs(2);
+
+/// A stream that lived this long was no failure.
+const STABLE_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a stream without watches is kept for the next one.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// A question for progress stays without answer while a watch of the stream lags, and is repeated.
+const PROGRESS_AGAIN: Duration = Duration::from_millis(250);
+
+/// How many commands are taken at a time.
+const BATCH: usize = 1024;
+
+pub(super) struct Lane {
+    core: Arc<Core>,
+    commands: UnboundedReceiver<Command>,
+    own: UnboundedSender<Command>,
+    class: Class,
+    session: Session,
+    out: BytesMut,
+    batch: Vec<Command>,
+    /// Members that could not serve the stream lately.
+    tried: Tried,
+    pauses: Backoff,
+}
+
+/// Why a stream is not used any longer.
+enum Parting {
+    Broken(Broken),
+    /// Its token is too old for new watches.
+    Renew,
+    /// There are no watches.
+    Idle,
+}
+
+/// What a stream waits for beside messages and commands.
+struct Waits {
+    /// The end of a stream without watches.
+    idle: Option<Pin<Box<Sleep>>>,
+    /// What the cluster says about a store that seems to have gone back.
+    check: Option<Boxed<Option<Revision>>>,
+    progress: Progress,
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What is known of the member's answers to questions for progress.
+enum Progress {
+    Unknown,
+    Checking(Boxed<bool>),
+    /// They can be relied on; the next question goes out at this time, if there is any.
+    Exact {
+        next: Option<Pin<Box<Sleep>>>,
+    },
+    Inexact,
+}
+
+impl Lane {
+    pub(super) fn new(
+        core: &Arc<Core>,
+        own: UnboundedSender<Command>,
+        commands: UnboundedReceiver<Command>,
+        needs_leader: bool,
+    ) -> Self {
+        Self {
+            core: Arc::clone(core),
+            commands,
+            own,
+            class: match needs_leader {
+                true => Class::Read,
+                false => Class::Local,
+            },
+            session: Session::default(),
+            out: BytesMut::new(),
+            batch: Vec::with_capacity(16),
+            tried: Tried::default(),
+            pauses: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
+        }
+    }
+
+    /// Serves until there has been no watch for a while.
+    pub(super) async fn run(mut self) {
+        loop {
+            let opened = self.connect().await;
+            let since = Instant::now();
+            let (parting, place) = match opened {
+                Ok(mut duplex) => {
+                    let parting = self.serve(&mut duplex).await;
+                    (parting, Some(duplex.connection().place))
+                }
+                Err(broken) => (Parting::Broken(broken), None),
+            };
+            self.session.disconnected();
+            if since.elapsed() >= STABLE_AFTER {
+                self.tried = Tried::default();
+                self.pauses.reset();
+            }
+            match parting {
+                Parting::Idle if self.core.watches.leave(&self.own) => return,
+                Parting::Idle => {}
+                Parting::Renew => self.pause().await,
+                Parting::Broken(broken) => self.road_is_bad(broken, place).await,
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Duplex, Broken> {
+        let core = Arc::clone(&self.core);
+        let mut opening = std::pin::pin!(Duplex::open(&core, &WATCH, self.class, self.tried));
+        loop {
+            tokio::select! {
+                opened = &mut opening => return opened,
+                _ = self.commands.recv_many(&mut self.batch, BATCH) => self.obey(),
+            }
+        }
+    }
+
+    /// Notes a failure and waits before the next attempt, if there is no other member.
+    async fn road_is_bad(&mut self, broken: Broken, place: Option<usize>) {
+        let Broken { error, passing } = broken;
+        tracing::debug!(%error, passing, watches = self.session.len(), "watch stream broke");
+        if let Some(place) = place {
+            self.tried.insert(place);
+        }
+        let has_other = place.is_some() && self.core.streams.has_other(self.tried);
+        if has_other {
+            return;
+        }
+        self.tried = Tried::default();
+        if !passing {
+            // Every member refuses. What was refused at login stays refused; otherwise the members
+            // may have been replaced by something else for a while.
+            let for_good = matches!(
+                error.kind(),
+                ErrorKind::AuthFailed | ErrorKind::PermissionDenied
+            );
+            self.session.refuse(error, for_good);
+        }
+        self.pause().await;
+    }
+
+    async fn pause(&mut self) {
+        let mut pause = std::pin::pin!(sleep(self.pauses.next(fastrand::f64())));
+        loop {
+            tokio::select! {
+                () = &mut pause => return,
+                _ = self.commands.recv_many(&mut self.batch, BATCH) => self.obey(),
+            }
+        }
+    }
+
+    async fn serve(&mut self, duplex: &mut Duplex) -> Parting {
+        self.session.connected(&mut self.out);
+        let mut waits = Waits::new();
+        let place = duplex.connection().place;
+        loop {
+            if !self.out.is_empty() {
+                duplex.send(self.out.split().freeze());
+            }
+            waits.update(self, place);
+            tokio::select! {
+                message = duplex.next() => {
+                    let duty = match message {
+                        Ok(message) => self.receive(message),
+                        Err(broken) => return Parting::Broken(broken),
+                    };
+                    match duty {
+                        Duty::None => {}
+                        Duty::RenewToken => return Parting::Renew,
+                        Duty::GiveUp(error) => {
+                            return Parting::Broken(Broken { error, passing: false });
+                        }
+                        Duty::CheckRevision => waits.check_revision(&self.core),
+                    }
+                }
+                _ = self.commands.recv_many(&mut self.batch, BATCH) => self.obey(),
+                news = poll_fn(|cx| waits.poll(cx)) => match news {
+                    News::Idle => return Parting::Idle,
+                    News::Revision(now) => {
+                        if let Some(now) = now {
+                            self.session.store_is_at(now);
+                        }
+                    }
+                    News::AskForProgress => self.session.ask_for_progress(&mut self.out),
+                },
+            }
+        }
+    }
+
+    fn receive(&mut self, message: Bytes) -> Duty {
+        let bytes = message.len();
+        match pb::WatchResponse::decode(message) {
+            Ok(response) => self.session.receive(response, bytes, &mut self.out),
+            Err(error) => {
+                let what = format!("the server sent something else than a watch's answer: {error}");
+                Duty::GiveUp(Error::new(ErrorKind::Protocol, what).with_source(error))
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        for command in self.batch.drain(..) {
+            match command {
+                Command::Open {
+                    key,
+                    spec,
+                    start,
+                    feed,
+                    seat,
+                } => self
+                    .session
+                    .open(key, spec, start, feed, seat, &mut self.out),
+                Command::Cancel(key) => self.session.cancel(key, &mut self.out),
+                Command::Resume(key) => self.session.resume(key, &mut self.out),
+                Command::Progress(key) => self.session.want_progress(key),
+            }
+        }
+    }
+}
+
+/// What happened beside messages and commands.
+enum News {
+    Idle,
+    /// The store's revision, unless it could not be read.
+    Revision(Option<Revision>),
+    /// Progress is to be asked for.
+    AskForProgress,
+}
+
+impl Waits {
+    fn new() -> Self {
+        Self {
+            idle: None,
+            check: None,
+            progress: Progress::Unknown,
+        }
+    }
+
+    fn check_revision(&mut self, core: &Arc<Core>) {
+        if self.check.is_none() {
+            // Any key will do: a refusal leaves the question open.
+            let read = now::revision(core, &Bytes::from_static(b"\0"));
+            self.check = Some(Box::pin(async move { read.await.ok() }));
+        }
+    }
+
+    /// Starts and stops waiting as the session wants it.
+    fn update(&mut self, lane: &Lane, place: usize) {
+        match (lane.session.is_empty(), &self.idle) {
+            (true, None) => self.idle = Some(Box::pin(sleep(LINGER))),
+            (false, Some(_)) => self.idle = None,
+            _ => {}
+        }
+        match (&self.progress, lane.session.wants_progress()) {
+            (Progress::Unknown, true) => {
+                let exact = version::progress_is_exact(Arc::clone(&lane.core), place);
+                self.progress = Progress::Checking(Box::pin(exact));
+            }
+            (Progress::Exact { next: None }, true) => {
+                let next = Some(Box::pin(sleep(Duration::ZERO)));
+                self.progress = Progress::Exact { next };
+            }
+            (Progress::Exact { next: Some(_) }, false) => {
+                self.progress = Progress::Exact { next: None };
+            }
+            _ => {}
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+        if let Some(idle) = &mut self.idle
+            && idle.as_mut().poll(cx).is_ready()
+        {
+            self.idle = None;
+            return Poll::Ready(News::Idle);
+        }
+        if let Some(check) = &mut self.check
+            && let Poll::Ready(revision) = check.as_mut().poll(cx)
+        {
+            self.check = None;
+            return Poll::Ready(News::Revision(revision));
+        }
+        if let Progress::Checking(exact) = &mut self.progress {
+            match ready!(exact.as_mut().poll(cx)) {
+                true => {
+                    let next = Some(Box::pin(sleep(Duration::ZERO)));
+                    self.progress = Progress::Exact { next };
+                }
+                false => self.progress = Progress::Inexact,
+            }
+        }
+        if let Progress::Exact { next: Some(next) } = &mut self.progress {
+            ready!(next.as_mut().poll(cx));
+            next.as_mut().reset(Instant::now() + PROGRESS_AGAIN);
+            return Poll::Ready(News::AskForProgress);
+        }
+        Poll::Pending
+    }
+}
