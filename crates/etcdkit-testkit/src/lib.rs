@@ -8,3 +8,4 @@ pub mod differential;
 pub mod etcd;
 pub mod fake;
 pub mod proxy;
+pub mod watch_checker;
