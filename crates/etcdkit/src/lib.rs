@@ -92,6 +92,10 @@ pub use admin::{
     Alarm, AlarmKind, AlarmList, Cluster, Downgrade, GetHashKv, GetStatus, HashKv, ListAlarms,
     ListMembers, Maintenance, Member, MemberList, Status,
 };
+pub use auth::{
+    Auth, AuthRequest, AuthResponse, AuthRole, AuthStatus, AuthUser, Permission, PermissionKind,
+    RoleInfo, RoleList, UserInfo, UserList,
+};
 pub use client::Client;
 pub use config::ClientBuilder;
 pub use error::{Code, Error, ErrorKind, Outcome, Result};

@@ -1,10 +1,22 @@
 //! Authentication: the token that requests carry, and the administration of users and roles.
 
+mod admin;
 mod credentials;
 mod jwt;
+mod permission;
+mod request;
+mod roles;
 mod source;
 mod tokens;
+mod users;
 
+pub use self::{
+    admin::{Auth, AuthStatus},
+    permission::{Permission, PermissionKind},
+    request::{AuthRequest, AuthResponse},
+    roles::{AuthRole, RoleInfo, RoleList},
+    users::{AuthUser, UserInfo, UserList},
+};
 pub(crate) use self::{
     credentials::Offered,
     source::{Admission, TokenSource},
@@ -55,7 +67,8 @@ impl Client {
     /// # Examples
     ///
     /// ```
-    /// # fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// client.auth().user("alice").change_password("new password").await?;
     /// client.set_user("alice", "new password")?;
     /// # Ok(())
     /// # }
