@@ -92,6 +92,8 @@ macro_rules! define_kinds {
             Overflow,
             /// The client was closed.
             Closed,
+            /// A server is older than the client was told to accept.
+            OldCluster,
             /// The server does not know the request: it is too old, or not etcd.
             Unimplemented,
             /// Another error of the server; see [`Error::code`] and [`Error::message`].
@@ -201,6 +203,12 @@ impl Error {
     /// A configuration that cannot work.
     pub(crate) fn invalid_config(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidConfig, message)
+    }
+
+    /// The same error of a configuration, found in the named place.
+    pub(crate) fn in_config(mut self, place: &str) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
+        self
     }
 
     /// An etcd error found by the client itself, before sending.

@@ -59,6 +59,8 @@
 //! |---|---|
 //! | `tls-aws-lc` (default) | TLS by rustls with the aws-lc-rs provider |
 //! | `tls-ring` | TLS by rustls with the ring provider, if aws-lc-rs is not enabled too |
+//! | `discovery` | endpoints from DNS SRV records ([`Discovery`]) |
+//! | `yaml` | settings from YAML ([`ClientBuilder`]) |
 //!
 //! Without either there is no TLS. The process-wide default provider of rustls is never touched.
 //!
@@ -97,9 +99,9 @@ pub use auth::{
     RoleInfo, RoleList, UserInfo, UserList,
 };
 pub use client::Client;
-pub use config::ClientBuilder;
+pub use config::{ClientBuilder, Discovery, EndpointMode, RetryPolicy};
 pub use error::{Code, Error, ErrorKind, Outcome, Result};
-pub use exec::Call;
+pub use exec::{Call, CallOptions};
 pub use lease::{
     GetTimeToLive, GrantLease, LeaseGrant, LeaseList, LeaseRevoke, LeaseTimeToLive, Leases,
     ListLeases, RevokeLease,

@@ -19,7 +19,7 @@ pub(crate) enum Credentials {
 }
 
 /// What a client was given to prove its identity with, before it is checked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offered {
     user: Option<(String, Secret)>,
     token: Option<Secret>,

@@ -23,17 +23,13 @@ use super::{
     failure::{explain, finished},
 };
 use crate::{
-    Error, ErrorKind, Outcome, Result,
+    Error, ErrorKind, Outcome, Result, RetryPolicy,
     auth::Admission,
     client::Core,
     policy::{self, Class, Ending},
     transport::{Failure, attempt::Attempt, backoff::Backoff, pick::Tried, pool::Change},
     wrap::namespace::{Foreign, Leave, Namespace},
 };
-
-/// The pause before a request is sent again when there is no other endpoint to try.
-const PAUSE_FIRST: Duration = Duration::from_millis(25);
-const PAUSE_MOST: Duration = Duration::from_secs(1);
 
 /// An endpoint that does not answer within this part of a call's time is doubted, and a read taken
 /// elsewhere, but not sooner than a healthy server under load may need.
@@ -73,6 +69,10 @@ struct Plan<T> {
     core: Arc<Core>,
     request: Request,
     decode: Decode<T>,
+    /// When the call has to be done, besides the request's own timeout.
+    deadline: Option<Instant>,
+    /// The caller's policy for this call; `None` takes the client's.
+    retry: Option<RetryPolicy>,
     /// Takes the answer out of the namespace it was asked in.
     within: Option<(Namespace, LeaveFn<T>)>,
 }
@@ -92,6 +92,7 @@ impl<T> Plan<T> {
 
 struct Running<T> {
     plan: Plan<T>,
+    retry: RetryPolicy,
     started: Instant,
     deadline: Instant,
     step: Step,
@@ -135,12 +136,30 @@ impl<T> Call<T> {
             core: Arc::clone(core),
             request,
             decode,
+            deadline: None,
+            retry: None,
             within: None,
         };
         Self {
             stage: Stage::New(Ok(plan)),
             timer: None,
         }
+    }
+
+    /// The same call, to be done by a time.
+    pub(super) fn by(mut self, deadline: std::time::Instant) -> Self {
+        if let Stage::New(Ok(plan)) = &mut self.stage {
+            plan.deadline = Some(deadline.into());
+        }
+        self
+    }
+
+    /// The same call, repeated as a policy says.
+    pub(super) fn retried(mut self, policy: RetryPolicy) -> Self {
+        if let Stage::New(Ok(plan)) = &mut self.stage {
+            plan.retry = Some(policy);
+        }
+        self
     }
 
     /// The same call, for an answer whose keys are of a namespace.
@@ -223,18 +242,38 @@ enum Turn<T> {
 
 impl<T> Running<T> {
     fn start(plan: Plan<T>) -> Result<Self> {
-        let Plan { core, request, .. } = &plan;
+        let Plan {
+            core,
+            request,
+            deadline,
+            retry,
+            ..
+        } = &plan;
         if request.frame.message_len() > core.config.max_send_bytes {
             return Err(Error::etcd(EtcdError::RequestTooLarge).with_operation(request.method.name));
         }
         let started = Instant::now();
-        let timeout = request.timeout.unwrap_or(core.config.request_timeout);
         // Durations that reach beyond what the clock can tell mean "as long as it takes".
-        let deadline = started
-            .checked_add(timeout)
-            .unwrap_or_else(|| started + Duration::from_secs(1 << 32));
+        let after = |timeout| {
+            started
+                .checked_add(timeout)
+                .unwrap_or_else(|| started + Duration::from_secs(1 << 32))
+        };
+        let deadline = match (request.timeout, *deadline) {
+            (None, None) => after(core.config.request_timeout),
+            (Some(timeout), None) => after(timeout),
+            (None, Some(deadline)) => deadline,
+            (Some(timeout), Some(deadline)) => deadline.min(after(timeout)),
+        };
+        if deadline <= started {
+            let error = Error::new(ErrorKind::Timeout, "the deadline has passed already");
+            let error = error.with_operation(request.method.name);
+            return Err(error.with_story(0, Duration::ZERO));
+        }
+        let retry = retry.unwrap_or(core.config.retry);
         Ok(Self {
             plan,
+            retry,
             started,
             deadline,
             step: Step::Choose,
@@ -243,7 +282,7 @@ impl<T> Running<T> {
             refusals: 0,
             bare: false,
             tried: Tried::default(),
-            pauses: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
+            pauses: Backoff::new(retry.pause_first, retry.pause_most),
             in_doubt: false,
             last: None,
         })
@@ -350,7 +389,7 @@ impl<T> Running<T> {
         if core.refused(self.plan.request.class, self.generation, ending) {
             return self.refused(error);
         }
-        if !verdict.retry {
+        if !verdict.retry || !self.may_retry() {
             return Turn::Done(Err(self.conclude(error)));
         }
         tracing::debug!(operation = self.plan.request.method.name, %error, "trying again");
@@ -379,8 +418,12 @@ impl<T> Running<T> {
         self.pause(paid)
     }
 
+    fn may_retry(&self) -> bool {
+        self.attempts < self.retry.max_attempts
+    }
+
     fn pay(&self) -> bool {
-        self.plan.core.budget.withdraw(Instant::now().into_std())
+        !self.retry.budget || self.plan.core.budget.withdraw(Instant::now().into_std())
     }
 
     fn has_elsewhere(&self) -> bool {
@@ -407,6 +450,7 @@ impl<T> Running<T> {
                 // that it now gets will end the attempt.
                 let other = self.plan.request.class != Class::Write
                     && self.plan.request.only.is_none()
+                    && self.may_retry()
                     && self.plan.core.pool.has_other(tried)
                     && !attempt.is_answered();
                 if !other {

@@ -7,6 +7,7 @@ mod budget;
 mod call;
 mod duplex;
 mod failure;
+mod options;
 mod replies;
 mod vigil;
 
@@ -15,12 +16,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 
-pub use self::call::Call;
 pub(crate) use self::{
     budget::RetryBudget,
     duplex::Duplex,
     replies::{Broken, Replies},
 };
+pub use self::{call::Call, options::CallOptions};
 use crate::{policy::Class, wire::Frame};
 
 /// A remote procedure: its name for people and its path on the wire.

@@ -38,7 +38,7 @@ impl Client {
     pub fn get<'a>(&'a self, key: impl Into<Blob<'a>>) -> Get<'a> {
         Get {
             client: self,
-            message: RangeMessage::new(KeyRange::key(key)),
+            message: RangeMessage::for_client(self, KeyRange::key(key)),
             timeout: None,
         }
     }
@@ -74,6 +74,13 @@ impl Get<'_> {
     /// otherwise.
     pub fn serializable(mut self) -> Self {
         self.message.serializable = true;
+        self
+    }
+
+    /// Reads what the cluster agrees on. The default, unless the client reads
+    /// [serializably by default](crate::ClientBuilder::serializable_by_default).
+    pub fn linearizable(mut self) -> Self {
+        self.message.serializable = false;
         self
     }
 

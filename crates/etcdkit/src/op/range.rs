@@ -57,7 +57,7 @@ impl Client {
     pub fn range<'a>(&'a self, keys: impl Into<KeyRange<'a>>) -> Range<'a> {
         Range {
             client: self,
-            message: RangeMessage::new(keys.into()),
+            message: RangeMessage::for_client(self, keys.into()),
             timeout: None,
         }
     }
@@ -100,6 +100,13 @@ impl Range<'_> {
     /// otherwise.
     pub fn serializable(mut self) -> Self {
         self.message.serializable = true;
+        self
+    }
+
+    /// Reads what the cluster agrees on. The default, unless the client reads
+    /// [serializably by default](crate::ClientBuilder::serializable_by_default).
+    pub fn linearizable(mut self) -> Self {
+        self.message.serializable = false;
         self
     }
 
@@ -231,6 +238,14 @@ impl<'a> RangeMessage<'a> {
             max_mod_revision: 0,
             min_create_revision: 0,
             max_create_revision: 0,
+        }
+    }
+
+    /// With what the client's reads have by default.
+    pub(super) fn for_client(client: &Client, keys: KeyRange<'a>) -> Self {
+        Self {
+            serializable: client.core.config.serializable,
+            ..Self::new(keys)
         }
     }
 

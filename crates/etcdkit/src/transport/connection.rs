@@ -107,7 +107,7 @@ pub(crate) struct Engine {
 }
 
 /// When pings are sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeepAlive {
     /// After this much silence on a connection with requests under way a ping is sent.
     pub(crate) interval: Duration,

@@ -11,7 +11,7 @@ const DEFAULT_PORT: u16 = 2379;
 
 /// Why an endpoint with TLS is refused when the crate was built without it.
 #[cfg(not(feature = "tls"))]
-pub(super) const NO_TLS: &str =
+pub(crate) const NO_TLS: &str =
     "needs TLS, which etcdkit was built without; enable its feature tls-aws-lc or tls-ring";
 
 /// One server address, parsed once when the client is built.
@@ -149,6 +149,31 @@ impl Endpoint {
             Scheme::HTTP
         }
     }
+}
+
+/// Parses the endpoints of one client: each once, and all with TLS or all without.
+pub(crate) fn parse_all(texts: &[String], tls_configured: bool) -> Result<Vec<Endpoint>> {
+    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(texts.len());
+    for text in texts {
+        let endpoint = Endpoint::parse(text, tls_configured)?;
+        // An endpoint named twice would get twice its share of requests.
+        if !endpoints.contains(&endpoint) {
+            endpoints.push(endpoint);
+        }
+    }
+    let on_tcp = |tls| {
+        let is_tcp = |address: &Address| matches!(address, Address::Tcp { .. });
+        endpoints
+            .iter()
+            .any(|endpoint| endpoint.tls == tls && is_tcp(&endpoint.address))
+    };
+    if on_tcp(true) && on_tcp(false) {
+        return Err(Error::invalid_config(
+            "the endpoints mix http and https, so that some requests would travel in the clear; use \
+             one scheme for all",
+        ));
+    }
+    Ok(endpoints)
 }
 
 impl fmt::Display for Endpoint {

@@ -90,6 +90,12 @@ impl Scan {
         self
     }
 
+    /// Reads what the cluster agrees on; see [`Range::linearizable`](crate::Range::linearizable).
+    pub fn linearizable(mut self) -> Self {
+        self.pages.query.serializable = false;
+        self
+    }
+
     /// Reads what the members that answer have; see [`Range::serializable`](crate::Range::serializable).
     ///
     /// All pairs are still of one revision. A member that does not have it yet, because another one

@@ -59,9 +59,9 @@ pub(super) struct Pages {
 impl Pages {
     pub(super) fn new(client: Client, keys: KeyRange<'static>) -> Self {
         Self {
-            client,
             plan: Plan::new(keys.clone()),
-            query: RangeMessage::new(keys),
+            query: RangeMessage::for_client(&client, keys),
+            client,
             timeout: None,
             fetch: None,
             pinned: None,
