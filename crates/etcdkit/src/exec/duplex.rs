@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{Broken, Method, failure::explain, vigil::Vigil};
 use crate::{
     Error, ErrorKind,
+    auth::Refusal,
     client::Core,
     policy::{Class, Ending},
     transport::{Failure, connection::Connection, exchange::Exchange, pick::Tried},
@@ -72,10 +73,15 @@ impl Duplex {
         self.exchange.connection()
     }
 
-    /// What the stream's token is known by. A stream keeps the token that it was opened with, also when
-    /// calls have a newer one: servers look at it again with each watch that is created on it.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
+    /// Whether a new stream with another token may be accepted what this one was refused, in a
+    /// message rather than at its end. A stream keeps the token that it was opened with, also when
+    /// calls have a newer one, and servers look at it again with each watch that is created on it.
+    pub(crate) fn is_token_to_blame(&self, kind: ErrorKind) -> bool {
+        let refusal = match kind {
+            ErrorKind::PermissionDenied => Some(Refusal::Denied),
+            kind => Refusal::of(kind),
+        };
+        refusal.is_some_and(|refusal| self.core.tokens.refused(self.generation, refusal))
     }
 
     /// Sends framed messages, one or several in a row; never waits. That a stream is broken shows in

@@ -208,7 +208,10 @@ impl Lane {
                     };
                     match duty {
                         Duty::None => {}
-                        Duty::RenewToken => return Parting::Renew,
+                        Duty::BlameToken { refusal, .. } if duplex.is_token_to_blame(refusal) => {
+                            return Parting::Renew;
+                        }
+                        Duty::BlameToken { key, end, .. } => self.session.end(key, end),
                         Duty::GiveUp(error) => {
                             return Parting::Broken(Broken { error, passing: false });
                         }

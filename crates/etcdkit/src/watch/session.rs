@@ -19,9 +19,9 @@ use super::{
     WatchEnd, WatchError,
     feed::Feed,
     seat::Seat,
-    watcher::{After, Phase, Refusal, Spec, Watcher},
+    watcher::{After, Phase, Spec, Watcher, refusal},
 };
-use crate::{Error, Header, Revision, wire};
+use crate::{Error, ErrorKind, Header, Revision, wire};
 
 /// Names a watch within its session.
 pub(super) type Key = u32;
@@ -50,8 +50,13 @@ pub(super) enum Duty {
     None,
     /// To find out the store's revision, and say so ([`Session::store_is_at`]): the member is behind.
     CheckRevision,
-    /// To open another stream with a new token.
-    RenewToken,
+    /// To find out whether another token would help, which needs another stream; or else to end
+    /// the watch ([`Session::end`]).
+    BlameToken {
+        refusal: ErrorKind,
+        key: Key,
+        end: WatchEnd,
+    },
     /// To open another stream, on another member if there is one: this one makes no sense.
     GiveUp(Error),
 }
@@ -92,7 +97,7 @@ impl Session {
                 watcher.phase = Phase::Leaving;
                 cancel(watcher.wire_id, out);
             }
-            Phase::Idle | Phase::Paused => self.remove(key, WatchEnd::Closed),
+            Phase::Idle | Phase::Paused => self.end(key, WatchEnd::Closed),
             Phase::Leaving => {}
         }
     }
@@ -201,10 +206,7 @@ impl Session {
 
     /// Ends the watches that the server never accepted, or all, because it will accept none.
     pub(super) fn refuse(&mut self, error: Error, even_confirmed: bool) {
-        let denied = [
-            crate::ErrorKind::PermissionDenied,
-            crate::ErrorKind::AuthFailed,
-        ];
+        let denied = [ErrorKind::PermissionDenied, ErrorKind::AuthFailed];
         let end = match denied.contains(&error.kind()) {
             true => WatchEnd::PermissionDenied,
             false => WatchEnd::Refused,
@@ -218,6 +220,13 @@ impl Session {
             }
             !ends
         });
+    }
+
+    /// Ends a watch.
+    pub(super) fn end(&mut self, key: Key, end: WatchEnd) {
+        if let Some(watcher) = self.watchers.remove(&key) {
+            watcher.end(end);
+        }
     }
 
     pub(super) fn end_all(&mut self, end: &WatchEnd) {
@@ -263,15 +272,14 @@ impl Session {
     }
 
     fn cancelled(&mut self, key: Key, response: &WatchResponse) -> Duty {
-        let is_ours = |watcher: &Watcher| matches!(watcher.phase, Phase::Leaving | Phase::Paused);
-        match self.watchers.get(&key) {
-            Some(watcher) if watcher.phase == Phase::Paused => return Duty::None,
-            Some(watcher) if is_ours(watcher) => self.remove(key, WatchEnd::Closed),
-            Some(_) => match Refusal::of(response) {
-                Refusal::Token => return Duty::RenewToken,
-                Refusal::End(end) => self.remove(key, end),
+        match self.watchers.get(&key).map(|watcher| watcher.phase) {
+            // The answer to our own request. A paused watch stays.
+            None | Some(Phase::Paused) => {}
+            Some(Phase::Leaving) => self.end(key, WatchEnd::Closed),
+            Some(_) => match refusal(response) {
+                (end, Some(refusal)) => return Duty::BlameToken { refusal, key, end },
+                (end, None) => self.end(key, end),
             },
-            None => {}
         }
         Duty::None
     }
@@ -303,12 +311,6 @@ impl Session {
                 cancel(watcher.wire_id, out);
                 self.watchers.remove(&key);
             }
-        }
-    }
-
-    fn remove(&mut self, key: Key, end: WatchEnd) {
-        if let Some(watcher) = self.watchers.remove(&key) {
-            watcher.end(end);
         }
     }
 
@@ -347,3 +349,6 @@ fn request(request: RequestUnion, out: &mut BytesMut) {
     };
     wire::append(out, &request);
 }
+
+#[cfg(test)]
+mod tests;

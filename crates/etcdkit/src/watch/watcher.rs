@@ -10,7 +10,7 @@ use etcdkit_proto::{
 };
 
 use super::{Event, Overflow, WatchEnd, WatchUpdate, feed::Feed, seat::Seat};
-use crate::{Header, Revision};
+use crate::{ErrorKind, Header, Revision};
 
 /// What is watched, and how.
 #[derive(Clone, Debug)]
@@ -212,35 +212,25 @@ impl Watcher {
     }
 }
 
-/// Why the server ended or refused a watch.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// For good.
-    End(WatchEnd),
-    /// The stream's token is no longer good; on a new stream with a new one the watch may go on.
-    Token,
-}
-
-impl Refusal {
-    pub(super) fn of(response: &WatchResponse) -> Self {
-        let reason = &response.cancel_reason;
-        // Refusals of etcd's auth come as the text of a gRPC error: "rpc error: code = … desc = …".
-        let text = reason.rsplit("desc = ").next().unwrap_or_default();
-        let end = match EtcdError::from_text(text) {
-            _ if response.compact_revision != 0 => WatchEnd::Compacted {
-                compact_revision: response.compact_revision,
-            },
-            Some(EtcdError::Compacted) => WatchEnd::Compacted {
-                compact_revision: 0,
-            },
-            Some(EtcdError::PermissionDenied) => WatchEnd::PermissionDenied,
-            Some(
-                EtcdError::InvalidAuthToken | EtcdError::AuthOldRevision | EtcdError::UserEmpty,
-            ) => return Self::Token,
-            _ => WatchEnd::Cancelled {
-                reason: reason.clone(),
-            },
-        };
-        Self::End(end)
+/// Why the server ended or refused a watch, and the refusal of the stream's token that it may mean
+/// instead: with a new token on a new stream the watch may go on.
+pub(super) fn refusal(response: &WatchResponse) -> (WatchEnd, Option<ErrorKind>) {
+    let reason = &response.cancel_reason;
+    // Refusals of etcd's auth come as the text of a gRPC error: "rpc error: code = … desc = …".
+    let text = reason.rsplit("desc = ").next().unwrap_or_default();
+    let compact_revision = response.compact_revision;
+    match EtcdError::from_text(text) {
+        _ if compact_revision != 0 => (WatchEnd::Compacted { compact_revision }, None),
+        Some(EtcdError::Compacted) => (WatchEnd::Compacted { compact_revision }, None),
+        Some(
+            error @ (EtcdError::PermissionDenied
+            | EtcdError::InvalidAuthToken
+            | EtcdError::AuthOldRevision
+            | EtcdError::UserEmpty),
+        ) => (WatchEnd::PermissionDenied, Some(error.into())),
+        _ => {
+            let reason = reason.clone();
+            (WatchEnd::Cancelled { reason }, None)
+        }
     }
 }
