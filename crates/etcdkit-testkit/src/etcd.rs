@@ -20,7 +20,7 @@ mod member;
 mod ports;
 
 pub use binary::{Binary, NoEtcd, Version};
-pub use cluster::{Cluster, ClusterBuilder};
+pub use cluster::{Cluster, ClusterBuilder, Newcomer};
 pub use member::{Member, MemberError};
 
 /// A loopback port that nothing listens on, and that the kernel gives to no outgoing connection.

@@ -91,8 +91,10 @@ mod wire;
 mod wrap;
 
 pub use admin::{
-    Alarm, AlarmKind, AlarmList, Cluster, Downgrade, GetHashKv, GetStatus, HashKv, ListAlarms,
-    ListMembers, Maintenance, Member, MemberList, Status,
+    AddMember, Alarm, AlarmKind, AlarmList, ChangeMember, Cluster, Defragment, Defragmented,
+    Disarm, DisarmAll, Downgrade, DowngradeResponse, Downgrades, GetHash, GetHashKv, GetStatus,
+    Hash, HashKv, LeaderMoved, ListAlarms, ListMembers, Maintenance, Member, MemberAdded,
+    MemberList, MoveLeader, RequestDowngrade, Status,
 };
 pub use auth::{
     Auth, AuthRequest, AuthResponse, AuthRole, AuthStatus, AuthUser, Permission, PermissionKind,

@@ -17,6 +17,11 @@ pub(crate) enum Class {
     /// Changes something, but the same when it is applied twice, and whoever asked can tell the answer
     /// of the second time from a failure: sent again as reads are.
     Idempotent,
+    /// Changes one member's own state, with or without a leader: sent again as writes are.
+    LocalWrite,
+    /// Has the server do several steps, of which some may be done when a later one fails: sent again
+    /// only if the server certainly did not begin.
+    Steps,
     /// Changes nothing, and its answer needs the cluster's agreement.
     Read,
     /// Changes nothing, and one member answers from what it has.
@@ -28,10 +33,23 @@ pub(crate) enum Class {
 }
 
 impl Class {
+    /// Whether sending a request a second time may do something a second time.
+    pub(crate) fn is_once_only(self) -> bool {
+        match self {
+            Self::Write | Self::LocalWrite | Self::Steps => true,
+            Self::Idempotent | Self::Read | Self::Local | Self::Probe | Self::Login => false,
+        }
+    }
+
     /// Whether its requests say who sends them.
     pub(crate) fn carries_token(self) -> bool {
         match self {
-            Self::Write | Self::Idempotent | Self::Read | Self::Local => true,
+            Self::Write
+            | Self::Idempotent
+            | Self::LocalWrite
+            | Self::Steps
+            | Self::Read
+            | Self::Local => true,
             Self::Probe | Self::Login => false,
         }
     }
@@ -75,11 +93,23 @@ pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
         ),
     };
     match class {
-        Class::Write => Verdict {
+        Class::Write | Class::LocalWrite => Verdict {
             outcome: applied,
             retry: passing && applied == Outcome::NotApplied,
             avoid,
         },
+        Class::Steps => {
+            let begun = matches!(ending, Ending::Answered { kind, .. } if may_come_midway(kind));
+            let outcome = match begun {
+                true => Outcome::Unknown,
+                false => applied,
+            };
+            Verdict {
+                outcome,
+                retry: passing && outcome == Outcome::NotApplied,
+                avoid,
+            }
+        }
         Class::Idempotent => Verdict {
             outcome: applied,
             retry: passing,
@@ -149,6 +179,27 @@ fn is_passing(kind: ErrorKind, code: Code) -> bool {
         Kind::Server => code == Code::Unavailable,
         _ => false,
     }
+}
+
+/// Whether a service that takes several steps may answer like this after the first of them. What it
+/// is refused before (no leader, a learner) or at (a missing lease, a permission) its first step, or
+/// says of its own accord, is certain.
+fn may_come_midway(kind: ErrorKind) -> bool {
+    use ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::LeaderChanged
+            | Kind::TimeoutWaitAppliedIndex
+            | Kind::TooManyRequests
+            | Kind::ProposalDropped
+            | Kind::NotPrimaryLessor
+            | Kind::Compacted
+            | Kind::FutureRevision
+            | Kind::WatchCanceled
+            | Kind::InvalidAuthToken
+            | Kind::AuthOldRevision
+            | Kind::Corrupt
+    )
 }
 
 /// Whether the answer is the member's own trouble rather than the cluster's or the caller's.
@@ -227,6 +278,39 @@ mod tests {
             let verdict = judge(ending, Class::Write);
             assert_eq!((verdict.outcome, verdict.retry), (Outcome::Unknown, false));
         }
+    }
+
+    #[test]
+    fn several_steps_are_begun_once() {
+        for ending in [Ending::NotSent, Ending::Refused] {
+            assert!(judge(ending, Class::Steps).retry);
+        }
+        let verdict = judge(answered(EtcdError::NoLeader), Class::Steps);
+        assert_eq!(
+            (verdict.outcome, verdict.retry),
+            (Outcome::NotApplied, true),
+            "members refuse it before they begin"
+        );
+        let verdict = judge(answered(EtcdError::ElectionNotLeader), Class::Steps);
+        assert_eq!(
+            (verdict.outcome, verdict.retry),
+            (Outcome::NotApplied, false)
+        );
+        for error in [
+            EtcdError::LeaderChanged,
+            EtcdError::TooManyRequests,
+            EtcdError::ServerTimeout,
+            EtcdError::Compacted,
+        ] {
+            let verdict = judge(answered(error), Class::Steps);
+            assert_eq!(
+                (verdict.outcome, verdict.retry),
+                (Outcome::Unknown, false),
+                "{error}"
+            );
+        }
+        let verdict = judge(Ending::Lost, Class::Steps);
+        assert_eq!((verdict.outcome, verdict.retry), (Outcome::Unknown, false));
     }
 
     #[test]

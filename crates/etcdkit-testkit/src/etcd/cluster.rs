@@ -81,23 +81,39 @@ impl Cluster {
             what: "cannot add a learner".to_owned(),
             cause: io::Error::other(cause),
         };
-        let ports = MemberPorts::free(1)[0];
-        let name = name(self.members.len());
-        let peer = ports.peer_url();
+        let newcomer = self.newcomer();
         let channel = Channel::from_shared(self.endpoint().to_owned())
             .map_err(|cause| refused(cause.to_string()))?
             .connect_lazy();
         let mut cluster = ClusterClient::new(channel);
         let request = MemberAddRequest {
-            peer_ur_ls: vec![peer.clone()],
+            peer_ur_ls: vec![newcomer.peer_url()],
             is_learner: true,
         };
         let added = cluster.member_add(request).await;
         added.map_err(|status| refused(status.message().to_owned()))?;
-        self.peers = format!("{},{name}={peer}", self.peers);
-        let mut member = self
-            .description
-            .member(name, &ports, &self.peers, self.data.path());
+        self.join(newcomer)
+    }
+
+    /// Finds ports for a member that the test is going to add itself.
+    pub fn newcomer(&self) -> Newcomer {
+        Newcomer {
+            ports: MemberPorts::free(1)[0],
+        }
+    }
+
+    /// Starts the process of a member that has been added to the cluster, but does not wait for it.
+    /// Not for clusters with TLS.
+    ///
+    /// # Errors
+    ///
+    /// When its process cannot be run.
+    pub fn join(&mut self, newcomer: Newcomer) -> Result<&mut Member, MemberError> {
+        let name = name(self.members.len());
+        self.peers = format!("{},{name}={}", self.peers, newcomer.peer_url());
+        let mut member =
+            self.description
+                .member(name, &newcomer.ports, &self.peers, self.data.path());
         member.argument("--initial-cluster-state=existing");
         member.spawn()?;
         self.members.push(member);
@@ -108,6 +124,19 @@ impl Cluster {
     /// All members.
     pub fn members(&mut self) -> &mut [Member] {
         &mut self.members
+    }
+}
+
+/// A member that does not run yet; made by [`Cluster::newcomer`].
+#[derive(Clone, Copy, Debug)]
+pub struct Newcomer {
+    ports: MemberPorts,
+}
+
+impl Newcomer {
+    /// Where it will listen to the other members.
+    pub fn peer_url(&self) -> String {
+        self.ports.peer_url()
     }
 }
 
@@ -282,7 +311,7 @@ impl ClusterBuilder {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct MemberPorts {
     client: u16,
     peer: u16,

@@ -1,4 +1,4 @@
-//! Cluster: who is a member.
+//! Cluster: who is a member, and who is to be one.
 
 use std::{future::IntoFuture, time::Duration};
 
@@ -7,8 +7,9 @@ use etcdkit_proto::etcdserverpb as pb;
 use http::uri::PathAndQuery;
 use prost::Message;
 
+use super::membership::{AddMember, ChangeMember};
 use crate::{
-    Call, Client, Header, MemberId, Result,
+    Call, Client, Header, IntoEndpoints, MemberId, Result,
     exec::{Method, Request},
     policy::Class,
     wire::Frame,
@@ -26,7 +27,13 @@ impl Client {
     }
 }
 
-/// What can be asked about the members of a cluster; made by [`Client::cluster`].
+/// What can be asked and changed about the members of a cluster; made by [`Client::cluster`].
+///
+/// Changes are agreed on by the cluster, one at a time: make one, see the new member serve, then
+/// make the next. Servers refuse changes that would cost the cluster its quorum
+/// ([`MemberNotEnoughStarted`](crate::ErrorKind::MemberNotEnoughStarted),
+/// [`Unhealthy`](crate::ErrorKind::Unhealthy)), unless they run with `--strict-reconfig-check=false`.
+/// With authentication on, changes need the root role.
 #[derive(Clone, Copy, Debug)]
 pub struct Cluster<'a> {
     client: &'a Client,
@@ -54,6 +61,89 @@ impl<'a> Cluster<'a> {
             serializable: false,
             timeout: None,
         }
+    }
+
+    /// Adds a member that will listen to other members at these URLs: one or several, such as
+    /// `"http://10.0.0.4:2380"`. Awaiting the result sends the request.
+    ///
+    /// The new member counts as a voter from now on, although it does not run yet: start it with
+    /// `--initial-cluster-state=existing` and an `--initial-cluster` that names all the
+    /// [members](MemberAdded::members) and itself. [`learner`](AddMember::learner) is the safer way.
+    ///
+    /// # Errors
+    ///
+    /// [`MemberBadUrls`](crate::ErrorKind::MemberBadUrls) before sending if there is no URL or one is
+    /// not `http://host:port`, `https://host:port`, `unix:path` or `unixs:path`;
+    /// from the server [`PeerUrlExists`](crate::ErrorKind::PeerUrlExists) if a member has one of them
+    /// ([`MemberExists`](crate::ErrorKind::MemberExists) if it was added within the same second),
+    /// [`MemberNotEnoughStarted`](crate::ErrorKind::MemberNotEnoughStarted) and
+    /// [`Unhealthy`](crate::ErrorKind::Unhealthy).
+    ///
+    /// When the [outcome](crate::Error::outcome) is unknown, list the members before trying again:
+    /// a member with these URLs is the one that was added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// let added = client.cluster().add("http://10.0.0.4:2380").learner().await?;
+    /// println!("{} of {} members", added.member.id, added.members.len());
+    ///
+    /// // Once it runs and has caught up:
+    /// client.cluster().promote(added.member.id).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn add(&self, peer_urls: impl IntoEndpoints) -> AddMember<'a> {
+        AddMember::new(self.client, peer_urls.into_endpoints())
+    }
+
+    /// Makes a learner a voter. Awaiting the result sends the request. Since etcd 3.4.
+    ///
+    /// # Errors
+    ///
+    /// [`LearnerNotReady`](crate::ErrorKind::LearnerNotReady) while it has not caught up with the
+    /// leader: try again later. [`MemberNotLearner`](crate::ErrorKind::MemberNotLearner),
+    /// [`MemberNotFound`](crate::ErrorKind::MemberNotFound).
+    pub fn promote(&self, id: MemberId) -> ChangeMember<'a> {
+        ChangeMember::promote(self.client, id)
+    }
+
+    /// Changes where the other members reach a member: one URL or several, as with
+    /// [`add`](Self::add). Awaiting the result sends the request.
+    ///
+    /// The member itself has to be restarted with its new URLs.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add), and [`MemberNotFound`](crate::ErrorKind::MemberNotFound).
+    pub fn update(&self, id: MemberId, peer_urls: impl IntoEndpoints) -> ChangeMember<'a> {
+        ChangeMember::update(self.client, id, peer_urls.into_endpoints())
+    }
+
+    /// Removes a member, which then stops on its own. Awaiting the result sends the request.
+    ///
+    /// An id is used once: the same machine can only come back as a new member, with empty data.
+    ///
+    /// # Errors
+    ///
+    /// [`MemberNotFound`](crate::ErrorKind::MemberNotFound), also if it has been removed before;
+    /// [`MemberNotEnoughStarted`](crate::ErrorKind::MemberNotEnoughStarted) and
+    /// [`Unhealthy`](crate::ErrorKind::Unhealthy) where the rest would be no quorum.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// let members = client.cluster().members().await?.members;
+    /// if let Some(old) = members.iter().find(|member| member.name == "host-3") {
+    ///     client.cluster().remove(old.id).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remove(&self, id: MemberId) -> ChangeMember<'a> {
+        ChangeMember::remove(self.client, id)
     }
 }
 
@@ -113,7 +203,7 @@ pub struct MemberList {
 }
 
 impl MemberList {
-    fn decode(reply: Bytes) -> Result<Self, prost::DecodeError> {
+    pub(super) fn decode(reply: Bytes) -> Result<Self, prost::DecodeError> {
         let response = pb::MemberListResponse::decode(reply)?;
         Ok(Self {
             header: response.header.into(),

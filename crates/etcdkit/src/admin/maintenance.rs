@@ -1,32 +1,18 @@
-//! Maintenance: the state of single members.
+//! Maintenance: the state of single members, and looking after it.
 
-use std::{borrow::Cow, future::IntoFuture, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use bytes::Bytes;
-use etcdkit_proto::etcdserverpb as pb;
-use http::uri::PathAndQuery;
 use prost::Message;
 
+use super::{
+    Alarm, Defragment, Disarm, DisarmAll, Downgrades, GetHash, GetHashKv, GetStatus, ListAlarms,
+    MoveLeader,
+};
 use crate::{
-    Call, Client, Header, MemberId, Result, Revision,
+    Call, Client, MemberId,
     exec::{Decode, Method, Request},
     policy::Class,
     wire::Frame,
-};
-
-static STATUS: Method = Method {
-    name: "status",
-    path: PathAndQuery::from_static("/etcdserverpb.Maintenance/Status"),
-};
-
-static HASH_KV: Method = Method {
-    name: "hash kv",
-    path: PathAndQuery::from_static("/etcdserverpb.Maintenance/HashKV"),
-};
-
-static ALARM: Method = Method {
-    name: "alarm list",
-    path: PathAndQuery::from_static("/etcdserverpb.Maintenance/Alarm"),
 };
 
 impl Client {
@@ -68,11 +54,7 @@ impl<'a> Maintenance<'a> {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn status(&self, endpoint: impl Into<Cow<'a, str>>) -> GetStatus<'a> {
-        GetStatus {
-            client: self.client,
-            endpoint: endpoint.into(),
-            timeout: None,
-        }
+        GetStatus::new(self.client, endpoint.into())
     }
 
     /// Asks the member behind an endpoint for a hash over its keys. Awaiting the result sends the
@@ -106,12 +88,7 @@ impl<'a> Maintenance<'a> {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn hash_kv(&self, endpoint: impl Into<Cow<'a, str>>) -> GetHashKv<'a> {
-        GetHashKv {
-            client: self.client,
-            endpoint: endpoint.into(),
-            revision: 0,
-            timeout: None,
-        }
+        GetHashKv::new(self.client, endpoint.into())
     }
 
     /// Lists the cluster's alarms. Awaiting the result sends the request.
@@ -128,15 +105,119 @@ impl<'a> Maintenance<'a> {
     /// # }
     /// ```
     pub fn alarms(&self) -> ListAlarms<'a> {
-        ListAlarms {
-            client: self.client,
-            timeout: None,
-        }
+        ListAlarms::new(self.client)
+    }
+
+    /// Disarms an alarm, such as one from the [list](Self::alarms). Awaiting the result sends the
+    /// request; its answer has the alarm if it was on, and is empty otherwise.
+    ///
+    /// The server does not look whether the cause is gone: a cluster without space that is disarmed
+    /// without having been compacted and defragmented raises the alarm again with the next writes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// use etcdkit::AlarmKind;
+    ///
+    /// for alarm in client.maintenance().alarms().await?.alarms {
+    ///     if alarm.kind == AlarmKind::NoSpace {
+    ///         client.maintenance().disarm(alarm).await?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn disarm(&self, alarm: Alarm) -> Disarm<'a> {
+        Disarm::new(self.client, alarm)
+    }
+
+    /// Disarms all alarms: lists them and disarms one after the other, as `etcdctl alarm disarm`
+    /// does. Awaiting the result sends the requests; it lists the alarms that were disarmed.
+    ///
+    /// # Errors
+    ///
+    /// The first request that fails ends it; alarms before that are disarmed.
+    pub fn disarm_all(&self) -> DisarmAll<'a> {
+        DisarmAll::new(self.client)
+    }
+
+    /// Has the member behind an endpoint hash its whole backend. Awaiting the result sends the
+    /// request.
+    ///
+    /// Meant for tests of etcd itself: the hash takes in bookkeeping that members may well differ in,
+    /// and the member answers no write meanwhile. [`hash_kv`](Self::hash_kv) compares data.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if the endpoint is not one, and whatever
+    /// keeps that endpoint from answering.
+    pub fn hash(&self, endpoint: impl Into<Cow<'a, str>>) -> GetHash<'a> {
+        GetHash::new(self.client, endpoint.into())
+    }
+
+    /// Has the member behind an endpoint give unused space of its backend back to the file system.
+    /// Awaiting the result sends the request.
+    ///
+    /// The member serves nothing meanwhile, so defragment one member at a time, the leader last.
+    /// Where the endpoint is one of several of this client, its other calls avoid it until then.
+    /// See [`Defragment`] for the time that it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if the endpoint is not one, and whatever
+    /// keeps that endpoint from answering. When the [outcome](crate::Error::outcome) is unknown the
+    /// member may still be at it; doing it again does no harm.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// for endpoint in client.endpoints() {
+    ///     client.maintenance().defragment(endpoint).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn defragment(&self, endpoint: impl Into<Cow<'a, str>>) -> Defragment<'a> {
+        Defragment::new(self.client, endpoint.into())
+    }
+
+    /// Makes another member the leader. Awaiting the result finds the leader and sends it the
+    /// request. Since etcd 3.3.
+    ///
+    /// # Errors
+    ///
+    /// [`NotLeader`](crate::ErrorKind::NotLeader) if none of the client's endpoints is the leader's,
+    /// or the one [given](MoveLeader::endpoint) is not;
+    /// [`BadLeaderTransferee`](crate::ErrorKind::BadLeaderTransferee) if the target is no member or a
+    /// learner; [`TimeoutLeaderTransfer`](crate::ErrorKind::TimeoutLeaderTransfer), of unknown
+    /// outcome, if the target does not take over in time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// let list = client.cluster().members().await?;
+    /// if let Some(target) = list.members.iter().find(|member| member.name == "host-2") {
+    ///     let moved = client.maintenance().move_leader(target.id).await?;
+    ///     println!("{} leads in place of {}", moved.to, moved.from);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn move_leader(&self, target: MemberId) -> MoveLeader<'a> {
+        MoveLeader::new(self.client, target)
+    }
+
+    /// The downgrade of the cluster to the version before. Since etcd 3.5, and of use since 3.6.
+    pub fn downgrade(&self) -> Downgrades<'a> {
+        Downgrades::new(self.client)
     }
 }
 
 /// Sends a question to one endpoint.
-fn ask<T>(
+pub(super) fn ask<T>(
     client: &Client,
     endpoint: &str,
     method: &'static Method,
@@ -156,264 +237,4 @@ fn ask<T>(
         only: Some(place),
     };
     Call::new(&core, request, decode)
-}
-
-/// A request for a member's state; made by [`Maintenance::status`], sent when awaited.
-#[derive(Debug)]
-#[must_use = "the request is sent when awaited"]
-pub struct GetStatus<'a> {
-    client: &'a Client,
-    endpoint: Cow<'a, str>,
-    timeout: Option<Duration>,
-}
-
-impl GetStatus<'_> {
-    /// Limits the time for the whole call; the client's request timeout otherwise.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-}
-
-impl IntoFuture for GetStatus<'_> {
-    type Output = Result<Status>;
-    type IntoFuture = Call<Status>;
-
-    fn into_future(self) -> Call<Status> {
-        ask(
-            self.client,
-            &self.endpoint,
-            &STATUS,
-            &pb::StatusRequest {},
-            self.timeout,
-            Status::decode,
-        )
-    }
-}
-
-/// The state of a member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// The answer's header.
-    pub header: Header,
-    /// The server's version, such as `3.5.30`.
-    pub version: String,
-    /// The size of the backend on disk, in bytes.
-    pub db_size: i64,
-    /// How much of [`db_size`](Self::db_size) holds data, in bytes; the rest can be won back by
-    /// defragmenting. 0 before etcd 3.4.
-    pub db_size_in_use: i64,
-    /// The limit of [`db_size`](Self::db_size), in bytes. 0 before etcd 3.6.
-    pub db_size_quota: i64,
-    /// The leader that the member knows.
-    pub leader: Option<MemberId>,
-    /// Whether the member learns without a vote. `false` before etcd 3.4.
-    pub is_learner: bool,
-    /// The member's raft term.
-    pub raft_term: u64,
-    /// The index of the newest entry that is committed, as far as the member knows.
-    pub raft_index: u64,
-    /// The index of the newest entry that the member has applied. 0 before etcd 3.4.
-    pub raft_applied_index: u64,
-    /// What is wrong with the member, such as alarms or no leader. Empty before etcd 3.4.
-    pub errors: Vec<String>,
-    /// The version of the backend's format, such as `3.6.0`. Empty before etcd 3.6.
-    pub storage_version: String,
-    /// The state of a downgrade. `None` before etcd 3.6.
-    pub downgrade: Option<Downgrade>,
-}
-
-/// The state of a downgrade of the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Downgrade {
-    /// Whether a downgrade is under way.
-    pub enabled: bool,
-    /// The version that it leads to.
-    pub target_version: String,
-}
-
-impl Status {
-    fn decode(reply: Bytes) -> Result<Self, prost::DecodeError> {
-        let response = pb::StatusResponse::decode(reply)?;
-        Ok(Self {
-            header: response.header.into(),
-            version: response.version,
-            db_size: response.db_size,
-            db_size_in_use: response.db_size_in_use,
-            db_size_quota: response.db_size_quota,
-            leader: (response.leader != 0).then_some(MemberId(response.leader)),
-            is_learner: response.is_learner,
-            raft_term: response.raft_term,
-            raft_index: response.raft_index,
-            raft_applied_index: response.raft_applied_index,
-            errors: response.errors,
-            storage_version: response.storage_version,
-            downgrade: response.downgrade_info.map(|info| Downgrade {
-                enabled: info.enabled,
-                target_version: info.target_version,
-            }),
-        })
-    }
-}
-
-/// A request for the hash over a member's keys; made by [`Maintenance::hash_kv`], sent when
-/// awaited.
-#[derive(Debug)]
-#[must_use = "the request is sent when awaited"]
-pub struct GetHashKv<'a> {
-    client: &'a Client,
-    endpoint: Cow<'a, str>,
-    revision: Revision,
-    timeout: Option<Duration>,
-}
-
-impl GetHashKv<'_> {
-    /// Hashes everything up to a revision; 0 (the default) is the member's newest.
-    pub fn revision(mut self, revision: Revision) -> Self {
-        self.revision = revision;
-        self
-    }
-
-    /// Limits the time for the whole call; the client's request timeout otherwise.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-}
-
-impl IntoFuture for GetHashKv<'_> {
-    type Output = Result<HashKv>;
-    type IntoFuture = Call<HashKv>;
-
-    fn into_future(self) -> Call<HashKv> {
-        let message = pb::HashKvRequest {
-            revision: self.revision,
-        };
-        ask(
-            self.client,
-            &self.endpoint,
-            &HASH_KV,
-            &message,
-            self.timeout,
-            HashKv::decode,
-        )
-    }
-}
-
-/// The hash over a member's keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HashKv {
-    /// The answer's header.
-    pub header: Header,
-    /// The hash: CRC-32C over all revisions of all keys between compaction and the revision asked
-    /// for.
-    pub hash: u32,
-    /// The revision that the member was last compacted at; -1 if it never was.
-    pub compact_revision: Revision,
-    /// The revision that was hashed. 0 before etcd 3.6.
-    pub hash_revision: Revision,
-}
-
-impl HashKv {
-    fn decode(reply: Bytes) -> Result<Self, prost::DecodeError> {
-        let response = pb::HashKvResponse::decode(reply)?;
-        Ok(Self {
-            header: response.header.into(),
-            hash: response.hash,
-            compact_revision: response.compact_revision,
-            hash_revision: response.hash_revision,
-        })
-    }
-}
-
-/// A request for the list of alarms; made by [`Maintenance::alarms`], sent when awaited.
-#[derive(Debug)]
-#[must_use = "the request is sent when awaited"]
-pub struct ListAlarms<'a> {
-    client: &'a Client,
-    timeout: Option<Duration>,
-}
-
-impl ListAlarms<'_> {
-    /// Limits the time for the whole call; the client's request timeout otherwise.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-}
-
-impl IntoFuture for ListAlarms<'_> {
-    type Output = Result<AlarmList>;
-    type IntoFuture = Call<AlarmList>;
-
-    fn into_future(self) -> Call<AlarmList> {
-        let request = Request {
-            method: &ALARM,
-            // All fields zero: get, of any member, of any kind.
-            frame: Frame::of(&pb::AlarmRequest::default()),
-            class: Class::Read,
-            timeout: self.timeout,
-            only: None,
-        };
-        Call::new(&self.client.core, request, AlarmList::decode)
-    }
-}
-
-/// The alarms of a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AlarmList {
-    /// The answer's header.
-    pub header: Header,
-    /// The alarms that are on.
-    pub alarms: Vec<Alarm>,
-}
-
-/// An alarm that is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Alarm {
-    /// The member that raised it.
-    pub member_id: MemberId,
-    /// What it is about.
-    pub kind: AlarmKind,
-}
-
-/// What an alarm is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AlarmKind {
-    /// The backend quota is used up: the cluster refuses writes until space is freed and the alarm
-    /// disarmed.
-    NoSpace,
-    /// Members disagree about the data. Since etcd 3.3.
-    Corrupt,
-    /// A kind that this version of the client does not know, by its number.
-    Other(i32),
-}
-
-impl AlarmList {
-    fn decode(reply: Bytes) -> Result<Self, prost::DecodeError> {
-        let response = pb::AlarmResponse::decode(reply)?;
-        Ok(Self {
-            header: response.header.into(),
-            alarms: response.alarms.into_iter().map(Alarm::from).collect(),
-        })
-    }
-}
-
-impl From<pb::AlarmMember> for Alarm {
-    fn from(alarm: pb::AlarmMember) -> Self {
-        Self {
-            member_id: MemberId(alarm.member_id),
-            kind: match pb::AlarmType::try_from(alarm.alarm) {
-                Ok(pb::AlarmType::Nospace) => AlarmKind::NoSpace,
-                Ok(pb::AlarmType::Corrupt) => AlarmKind::Corrupt,
-                Ok(pb::AlarmType::None) | Err(_) => AlarmKind::Other(alarm.alarm),
-            },
-        }
-    }
 }

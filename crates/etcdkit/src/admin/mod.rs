@@ -1,10 +1,22 @@
 //! Looking after a cluster and its members.
 
+mod alarm;
 mod cluster;
+mod defragment;
+mod downgrade;
+mod hash;
 mod maintenance;
+mod membership;
+mod move_leader;
+mod peer_url;
+mod status;
 
+pub use alarm::{Alarm, AlarmKind, AlarmList, Disarm, DisarmAll, ListAlarms};
 pub use cluster::{Cluster, ListMembers, Member, MemberList};
-pub use maintenance::{
-    Alarm, AlarmKind, AlarmList, Downgrade, GetHashKv, GetStatus, HashKv, ListAlarms, Maintenance,
-    Status,
-};
+pub use defragment::{Defragment, Defragmented};
+pub use downgrade::{DowngradeResponse, Downgrades, RequestDowngrade};
+pub use hash::{GetHash, GetHashKv, Hash, HashKv};
+pub use maintenance::Maintenance;
+pub use membership::{AddMember, ChangeMember, MemberAdded};
+pub use move_leader::{LeaderMoved, MoveLeader};
+pub use status::{Downgrade, GetStatus, Status};

@@ -75,6 +75,9 @@ struct Plan<T> {
     retry: Option<RetryPolicy>,
     /// Takes the answer out of the namespace it was asked in.
     within: Option<(Namespace, LeaveFn<T>)>,
+    /// Set where a healthy server may take its time to answer: the longest time until the request is
+    /// on its way.
+    patience: Option<Duration>,
 }
 
 type LeaveFn<T> = fn(&mut T, &Namespace) -> std::result::Result<(), Foreign>;
@@ -105,6 +108,8 @@ struct Running<T> {
     bare: bool,
     tried: Tried,
     pauses: Backoff,
+    /// Since when nothing has been there to take the request; only where the call is patient.
+    kept_since: Option<Instant>,
     /// Whether an attempt was made that may have been applied, whatever became of later ones.
     in_doubt: bool,
     /// Why the latest attempt failed, in case there is no time for another.
@@ -117,8 +122,8 @@ struct Running<T> {
 )]
 enum Step {
     Choose,
-    /// No connection is open; waits for one.
-    Wait(Change),
+    /// No connection is open; waits for one until the instant.
+    Wait(Change, Instant),
     /// Waits for a login, and no longer than until then for it to be worth while.
     LogIn(Change, Instant),
     /// An attempt, and when to see whether the request would fare better elsewhere.
@@ -139,6 +144,7 @@ impl<T> Call<T> {
             deadline: None,
             retry: None,
             within: None,
+            patience: None,
         };
         Self {
             stage: Stage::New(Ok(plan)),
@@ -171,6 +177,16 @@ impl<T> Call<T> {
             && !namespace.is_empty()
         {
             plan.within = Some((namespace.clone(), T::leave));
+        }
+        self
+    }
+
+    /// The same call, where a healthy server may leave the request unanswered for long: while it
+    /// defragments, or waits for a lock. Only pings tell then whether it is alive, and how long it
+    /// may take to reach it is no matter of the call's own time.
+    pub(crate) fn patient(mut self, patience: Duration) -> Self {
+        if let Stage::New(Ok(plan)) = &mut self.stage {
+            plan.patience = Some(patience);
         }
         self
     }
@@ -283,6 +299,7 @@ impl<T> Running<T> {
             bare: false,
             tried: Tried::default(),
             pauses: Backoff::new(retry.pause_first, retry.pause_most),
+            kept_since: None,
             in_doubt: false,
             last: None,
         })
@@ -291,14 +308,12 @@ impl<T> Running<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Turn<T> {
         match &mut self.step {
             Step::Choose => self.choose(),
-            Step::Wait(change) => match change.as_mut().poll(cx) {
-                Poll::Ready(()) => self.go(Step::Choose),
-                Poll::Pending => Turn::Until(self.deadline),
-            },
-            Step::LogIn(change, until) => match change.as_mut().poll(cx) {
-                Poll::Ready(()) => self.go(Step::Choose),
-                Poll::Pending => Turn::Until(*until),
-            },
+            Step::Wait(change, until) | Step::LogIn(change, until) => {
+                match change.as_mut().poll(cx) {
+                    Poll::Ready(()) => self.go(Step::Choose),
+                    Poll::Pending => Turn::Until(*until),
+                }
+            }
             Step::Try(attempt, look_up) => match attempt.poll_reply(cx) {
                 Poll::Pending => Turn::Until(*look_up),
                 Poll::Ready(Ok(message)) => {
@@ -306,8 +321,9 @@ impl<T> Running<T> {
                     if self.attempts > 1 {
                         self.plan.core.budget.refund();
                     }
-                    // A local read says nothing of whether the member can serve others.
-                    if !matches!(self.plan.request.class, Class::Local | Class::Probe) {
+                    // What needs one member only says nothing of whether it can serve others.
+                    let class = self.plan.request.class;
+                    if !matches!(class, Class::LocalWrite | Class::Local | Class::Probe) {
                         attempt.connection().pulse.health.well();
                     }
                     match self.plan.read(message) {
@@ -335,7 +351,10 @@ impl<T> Running<T> {
                 let change = core.pool.change();
                 match core.pool.choose(self.tried, request.only) {
                     Some(connection) => connection,
-                    None => return self.go(Step::Wait(change)),
+                    None => {
+                        let until = self.reachable_by();
+                        return self.go(Step::Wait(change, until));
+                    }
                 }
             }
         };
@@ -345,7 +364,7 @@ impl<T> Running<T> {
             Admission::Wait(change) => {
                 let until = match request.class {
                     Class::Local => self.look_up_at(),
-                    _ => self.deadline,
+                    _ => self.reachable_by(),
                 };
                 return self.go(Step::LogIn(change, until));
             }
@@ -358,6 +377,7 @@ impl<T> Running<T> {
             Ok(attempt) => {
                 self.generation = admitted.generation;
                 self.attempts += 1;
+                self.kept_since = None;
                 let look_up = self.look_up_at();
                 self.go(Step::Try(attempt, look_up))
             }
@@ -369,7 +389,20 @@ impl<T> Running<T> {
         }
     }
 
+    /// Until when something has to be found that takes the request.
+    fn reachable_by(&mut self) -> Instant {
+        let Some(patience) = self.plan.patience else {
+            return self.deadline;
+        };
+        let since = *self.kept_since.get_or_insert_with(Instant::now);
+        let until = since.checked_add(patience).unwrap_or(self.deadline);
+        until.min(self.deadline)
+    }
+
     fn look_up_at(&self) -> Instant {
+        if self.plan.patience.is_some() {
+            return self.deadline;
+        }
         let share = (self.deadline - self.started) / ATTEMPT_SHARE;
         self.deadline.min(Instant::now() + share.max(ATTEMPT_LEAST))
     }
@@ -439,7 +472,8 @@ impl<T> Running<T> {
 
     /// The instant that the machine waited for has come; an error ends the call.
     fn time_is_up(&mut self) -> Option<Error> {
-        let over = Instant::now() >= self.deadline;
+        let now = Instant::now();
+        let over = now >= self.deadline;
         match std::mem::replace(&mut self.step, Step::Choose) {
             Step::Try(attempt, _) if over => Some(self.unanswered(attempt)),
             Step::Try(attempt, _) => {
@@ -448,7 +482,7 @@ impl<T> Running<T> {
                 // A write cannot be asked again elsewhere. Otherwise whoever has begun to answer is
                 // heard out, and so is the only one there is: if the connection is dead, the ping
                 // that it now gets will end the attempt.
-                let other = self.plan.request.class != Class::Write
+                let other = !self.plan.request.class.is_once_only()
                     && self.plan.request.only.is_none()
                     && self.may_retry()
                     && self.plan.core.pool.has_other(tried)
@@ -462,7 +496,9 @@ impl<T> Running<T> {
                 self.last = Some(self.unanswered(attempt));
                 None
             }
-            Step::LogIn(..) if over => {
+            Step::LogIn(_, until)
+                if now >= until && (over || self.plan.request.class != Class::Local) =>
+            {
                 let last = self.last.take();
                 let error = last.unwrap_or_else(|| self.plan.core.no_login(self.started.elapsed()));
                 Some(self.conclude(error))
@@ -473,20 +509,24 @@ impl<T> Running<T> {
                 self.bare = true;
                 None
             }
-            Step::Pause { .. } | Step::Wait(_) | Step::Choose if over => {
-                let error = self.last.take();
-                let error = error
-                    .unwrap_or_else(|| self.plan.core.pool.unreachable(self.plan.request.only));
-                Some(self.conclude(error))
-            }
+            Step::Wait(_, until) if now >= until => Some(self.unreached()),
+            Step::Pause { .. } | Step::Choose if over => Some(self.unreached()),
             Step::Pause { paid, .. } => {
                 if !paid && !self.pay() {
                     self.pause(false);
                 }
                 None
             }
-            Step::Wait(_) | Step::Choose => None,
+            Step::Wait(..) | Step::Choose => None,
         }
+    }
+
+    /// The error of a request that could not be sent again, or at all.
+    fn unreached(&mut self) -> Error {
+        let last = self.last.take();
+        let only = self.plan.request.only;
+        let error = last.unwrap_or_else(|| self.plan.core.pool.unreachable(only));
+        self.conclude(error)
     }
 
     /// The error of a request that was given up without an answer.
@@ -499,7 +539,7 @@ impl<T> Running<T> {
         };
         drop(attempt);
         let waited = self.started.elapsed();
-        if waited >= ATTEMPT_LEAST {
+        if waited >= ATTEMPT_LEAST && self.plan.patience.is_none() {
             connection.pulse.missed();
         }
         let outcome = policy::judge(ending, self.plan.request.class).outcome;

@@ -1,7 +1,10 @@
 //! What is known of an endpoint beyond its connections, and when it should be avoided.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,6 +26,18 @@ pub(crate) struct Health {
     /// Milliseconds since `epoch` until which the endpoint is avoided; 0 is healthy.
     avoid_until: AtomicU64,
     strikes: AtomicU32,
+    /// How many have asked for the endpoint to be avoided as long as they are at it.
+    busy: AtomicU32,
+}
+
+/// Has an endpoint avoided until dropped.
+#[derive(Debug)]
+pub(crate) struct Avoided(Arc<Health>);
+
+impl Drop for Avoided {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Health {
@@ -32,10 +47,20 @@ impl Health {
             epoch: Instant::now(),
             avoid_until,
             strikes,
+            busy: AtomicU32::new(0),
         }
     }
 
+    /// Has the endpoint avoided for as long as the guard lives, because it is known to be busy.
+    pub(crate) fn avoid(self: &Arc<Self>) -> Avoided {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Avoided(Arc::clone(self))
+    }
+
     pub(crate) fn is_suspect(&self) -> bool {
+        if self.busy.load(Ordering::Relaxed) > 0 {
+            return true;
+        }
         match self.avoid_until.load(Ordering::Relaxed) {
             0 => false,
             until => until > self.epoch.elapsed().as_millis() as u64,
@@ -104,6 +129,18 @@ mod tests {
         health.alive();
         assert!(health.is_suspect() && avoided_for(&health) <= AVOID_FIRST);
         health.well();
+        assert!(!health.is_suspect());
+    }
+
+    #[test]
+    fn a_busy_endpoint_is_avoided_whatever_it_answers() {
+        let health = Arc::new(Health::new());
+        let first = health.avoid();
+        let second = health.avoid();
+        health.well();
+        drop(first);
+        assert!(health.is_suspect());
+        drop(second);
         assert!(!health.is_suspect());
     }
 

@@ -40,11 +40,14 @@ impl Metadata {
         this
     }
 
-    /// The headers of a request; a local read is served by members without a leader, too.
+    /// The headers of a request; what needs one member only is served without a leader,
+    /// too.
     pub(crate) fn headers(&self, class: Class) -> HeaderMap {
         match class {
-            Class::Write | Class::Idempotent | Class::Read | Class::Login => self.headers.clone(),
-            Class::Local | Class::Probe => self.local.clone(),
+            Class::Write | Class::Idempotent | Class::Steps | Class::Read | Class::Login => {
+                self.headers.clone()
+            }
+            Class::LocalWrite | Class::Local | Class::Probe => self.local.clone(),
         }
     }
 }
