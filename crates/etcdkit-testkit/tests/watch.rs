@@ -557,3 +557,54 @@ async fn writes_before_and_after_the_opening_are_told_apart() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_list_with_a_watch_behind_it_survives_a_compaction() {
+    each(async |cluster, client| {
+        let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
+        let watcher = Client::connect(proxy.endpoint()).await.expect("a client");
+        for key in ["k/a", "k/b", "k/c"] {
+            put(&client, key, "1").await;
+        }
+        let list = watcher.list_then_watch(KeyRange::prefix("k/")).prev_kv();
+        let mut list = list.await.expect("a list");
+        let keys: Vec<_> = list.take_snapshot().into_iter().map(|kv| kv.key).collect();
+        assert_eq!(
+            (keys, list.revision()),
+            (vec!["k/a".into(), "k/b".into(), "k/c".into()], 4)
+        );
+        put(&client, "k/a", "2").await;
+        let update = timeout(SOON, list.try_next())
+            .await
+            .expect("in time")
+            .expect("goes on");
+        assert_eq!(text(update.expect("goes on").events()), ["+k/a=2@5"]);
+
+        proxy.freeze();
+        client.delete("k/b").await.expect("a delete");
+        put(&client, "k/d", "1").await;
+        put(&client, "k/c", "2").await;
+        let newest = put(&client, "k/d", "2").await;
+        client.compact(newest).await.expect("a compaction");
+        proxy.cut();
+        let update = timeout(SOON, list.try_next())
+            .await
+            .expect("in time")
+            .expect("goes on");
+        let update = update.expect("goes on");
+        assert!(update.is_relist());
+        let expected = ["-k/b@9", "+k/c=2@8", "+k/d=2@9"];
+        assert_eq!(text(update.events()), expected);
+        let before = |event: &Event| event.prev_kv().map(|kv| kv.value.clone());
+        let before: Vec<_> = update.events().iter().map(before).collect();
+        assert_eq!(before, [Some("1".into()), Some("1".into()), None]);
+
+        put(&client, "k/d", "3").await;
+        let update = timeout(SOON, list.try_next())
+            .await
+            .expect("in time")
+            .expect("goes on");
+        assert_eq!(text(update.expect("goes on").events()), ["+k/d=3@10"]);
+    })
+    .await;
+}

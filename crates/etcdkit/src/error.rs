@@ -4,6 +4,8 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use etcdkit_proto::{Code as WireCode, EtcdError, for_each_etcd_error};
 
+use crate::policy::is_passing;
+
 /// What every fallible call of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -140,6 +142,16 @@ impl Error {
     /// Whether the request may have taken effect.
     pub fn outcome(&self) -> Outcome {
         self.0.outcome
+    }
+
+    /// Whether the same request may well succeed a little later: the failure is one of connections, of
+    /// time or of the cluster's state rather than of the request. For a write look at
+    /// [`outcome`](Self::outcome), too.
+    pub fn is_temporary(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Disconnected => true,
+            kind => self.0.code.is_some_and(|code| is_passing(kind, code)),
+        }
     }
 
     /// The status code, when the server answered.

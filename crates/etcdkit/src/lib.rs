@@ -121,7 +121,8 @@ pub use types::{
 };
 
 pub use watch::{
-    Event, OpenWatch, Overflow, Watch, WatchEnd, WatchError, WatchEvents, WatchUpdate,
+    Event, ListThenWatch, ListWatch, OpenWatch, Overflow, Watch, WatchEnd, WatchError, WatchEvents,
+    WatchUpdate,
 };
 
 /// The examples in the README compile.

@@ -162,7 +162,7 @@ fn applied(kind: ErrorKind, code: Code) -> Outcome {
 }
 
 /// Whether the same request may well succeed a little later or elsewhere.
-fn is_passing(kind: ErrorKind, code: Code) -> bool {
+pub(crate) fn is_passing(kind: ErrorKind, code: Code) -> bool {
     use ErrorKind as Kind;
     match kind {
         Kind::NoLeader

@@ -91,6 +91,7 @@ pub struct WatchUpdate {
     header: Header,
     revision: Revision,
     events: Vec<Event>,
+    is_relist: bool,
 }
 
 impl WatchUpdate {
@@ -99,6 +100,14 @@ impl WatchUpdate {
             header,
             revision,
             events,
+            is_relist: false,
+        }
+    }
+
+    pub(super) fn relisted(header: Header, revision: Revision, events: Vec<Event>) -> Self {
+        Self {
+            is_relist: true,
+            ..Self::new(header, revision, events)
         }
     }
 
@@ -127,5 +136,12 @@ impl WatchUpdate {
     /// Whether this only says how far the watch has come.
     pub fn is_progress(&self) -> bool {
         self.events.is_empty()
+    }
+
+    /// Whether the changes are the difference between two lists rather than what happened one by one.
+    /// Only with [`Client::list_then_watch`](crate::Client::list_then_watch), after a compaction:
+    /// deletions come first then, at the revision of the list.
+    pub fn is_relist(&self) -> bool {
+        self.is_relist
     }
 }

@@ -10,6 +10,7 @@ mod event;
 mod feed;
 mod hub;
 mod lane;
+mod list;
 mod now;
 mod open;
 mod seat;
@@ -23,6 +24,7 @@ pub use self::{
     error::{WatchEnd, WatchError},
     event::{Event, WatchUpdate},
     feed::Overflow,
+    list::{ListThenWatch, ListWatch},
     open::OpenWatch,
     stream::{Watch, WatchEvents},
 };
