@@ -1,23 +1,27 @@
 //! The one owner of the engine: every front end reads and writes through it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::task::Waker;
 
 use etcdkit_proto::{Code, EtcdError};
 use etcdkit_store::Store;
 
 use crate::grpc::Status;
+use crate::hub::Hub;
 
 /// Where a fresh etcd stands before its first request: it has logged its own membership, its name
 /// and the cluster version.
 const INDEX_AFTER_START: u64 = 4;
 
-/// Orders writes and lets reads share the engine.
+/// Orders writes and lets reads share the engine. Tells watches of what is written.
 ///
 /// A write is complete, and its revision visible to every reader, when [`apply`](Self::apply)
 /// returns; so whoever is told of a write can read it. The lock is never held across an await.
 pub(crate) struct Applier {
     store: RwLock<Store>,
+    /// Locked after the store, never before it.
+    hub: Mutex<Hub>,
     applied_index: AtomicU64,
 }
 
@@ -25,6 +29,7 @@ impl Applier {
     pub(crate) fn new(store: Store) -> Self {
         Self {
             store: RwLock::new(store),
+            hub: Mutex::default(),
             applied_index: AtomicU64::new(INDEX_AFTER_START),
         }
     }
@@ -64,7 +69,22 @@ impl Applier {
         write: impl FnOnce(&mut Store) -> Result<T, EtcdError>,
     ) -> Result<T, Status> {
         let mut store = self.store.write().map_err(broken)?;
-        Ok(write(&mut store)?)
+        let before = store.revision();
+        let answer = write(&mut store)?;
+        let woken = match store.published_after(before) {
+            [] => Vec::new(),
+            records => self.hub.lock().map_err(broken)?.published(records),
+        };
+        drop(store);
+        woken.into_iter().for_each(Waker::wake);
+        Ok(answer)
+    }
+
+    /// Does something about watches, while nothing is published.
+    pub(crate) fn watching<T>(&self, f: impl FnOnce(&Store, &mut Hub) -> T) -> Result<T, Status> {
+        let store = self.store.read().map_err(broken)?;
+        let mut hub = self.hub.lock().map_err(broken)?;
+        Ok(f(&store, &mut hub))
     }
 
     /// What `raft_index` and `raft_applied_index` say: one more with each request applied.

@@ -1,6 +1,7 @@
 //! What a server is started with.
 
 use std::io;
+use std::time::Duration;
 
 use crate::listen::Address;
 use crate::server::{self, Server};
@@ -8,6 +9,9 @@ use crate::version::{DEFAULT_VERSION, OLDEST_VERSION, Version};
 
 /// Where a server listens unless told otherwise: any free port of this machine only.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:0";
+
+/// etcd's lower limit for the interval of progress notifications.
+const SHORTEST_PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How a [`Server`] is started; made by [`Server::builder`].
 ///
@@ -21,6 +25,7 @@ pub struct ServerBuilder {
     advertise_peer_urls: Vec<String>,
     max_request_bytes: usize,
     max_txn_ops: usize,
+    watch_progress_notify_interval: Duration,
     version: String,
     cluster_id: Option<u64>,
     member_id: Option<u64>,
@@ -42,6 +47,7 @@ impl Default for ServerBuilder {
             advertise_peer_urls: vec!["http://localhost:2380".to_owned()],
             max_request_bytes: 1_572_864,
             max_txn_ops: etcdkit_store::check::DEFAULT_MAX_TXN_OPS,
+            watch_progress_notify_interval: Duration::from_secs(10 * 60),
             version: DEFAULT_VERSION.to_owned(),
             cluster_id: None,
             member_id: None,
@@ -105,6 +111,14 @@ impl ServerBuilder {
     /// The most operations of a transaction; 128 unless set, as with etcd's `--max-txn-ops`.
     pub fn max_txn_ops(mut self, ops: usize) -> Self {
         self.max_txn_ops = ops;
+        self
+    }
+
+    /// How often watches that asked for it are told of progress while they have no events; ten
+    /// minutes unless set, as with etcd's `--watch-progress-notify-interval`. Each stream adds up to
+    /// a tenth. Less than 100 ms is raised to that, as in etcd.
+    pub fn watch_progress_notify_interval(mut self, interval: Duration) -> Self {
+        self.watch_progress_notify_interval = interval;
         self
     }
 
@@ -184,6 +198,9 @@ impl ServerBuilder {
             advertise_peer_urls: self.advertise_peer_urls,
             max_request_bytes: self.max_request_bytes,
             max_txn_ops: self.max_txn_ops,
+            watch_progress_notify_interval: self
+                .watch_progress_notify_interval
+                .max(SHORTEST_PROGRESS_INTERVAL),
             version,
             cluster_id: self.cluster_id.unwrap_or_else(random_id),
             member_id: self.member_id.unwrap_or_else(random_id),
@@ -207,6 +224,7 @@ pub(crate) struct Config {
     pub(crate) advertise_peer_urls: Vec<String>,
     pub(crate) max_request_bytes: usize,
     pub(crate) max_txn_ops: usize,
+    pub(crate) watch_progress_notify_interval: Duration,
     pub(crate) version: Version,
     pub(crate) cluster_id: u64,
     pub(crate) member_id: u64,

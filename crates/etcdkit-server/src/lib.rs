@@ -14,7 +14,8 @@
 //!
 //! # What it answers
 //!
-//! * `KV`: everything, and 3.7's `RangeStream`. `Lease`: everything; leases expire on time, or when
+//! * `KV`: everything, and 3.7's `RangeStream`. `Watch`: everything; a peer that does not read costs
+//!   bounded memory and loses nothing. `Lease`: everything; leases expire on time, or when
 //!   [`Server::advance_time`] says so.
 //! * `Maintenance`: `Status`, `HashKV`, and listing alarms. `Cluster`: `MemberList`. gRPC health.
 //! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
@@ -38,6 +39,7 @@ mod connector;
 mod expiry;
 mod grpc;
 mod http_api;
+mod hub;
 mod listen;
 mod node;
 mod route;

@@ -1,5 +1,7 @@
 //! What every front end of one server shares: the engine, who the member is, and its limits.
 
+use std::time::Duration;
+
 use etcdkit_proto::etcdserverpb::ResponseHeader;
 use tokio::sync::{Notify, watch};
 
@@ -42,11 +44,12 @@ impl Identity {
     }
 }
 
-/// How much one request may ask for.
+/// How much one request may ask for, and how often a watch hears of progress.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_request_bytes: usize,
     pub(crate) max_txn_ops: usize,
+    pub(crate) watch_progress_notify_interval: Duration,
 }
 
 impl Limits {

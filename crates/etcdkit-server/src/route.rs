@@ -10,7 +10,7 @@ use crate::body::Body;
 use crate::grpc::{self, Status, bidirectional, server_streaming, unary};
 use crate::http_api;
 use crate::node::Node;
-use crate::service::{cluster, health, kv, lease, maintenance};
+use crate::service::{cluster, health, kv, lease, maintenance, watch};
 
 /// The services of an etcd server; the methods that [`call`] does not list are not offered.
 const SERVICES: [&str; 9] = [
@@ -70,6 +70,11 @@ async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
         }
         ("etcdserverpb.Lease", "LeaseLeases") => {
             unary(body, max, async |m| lease::leases(node, m).await).await
+        }
+        ("etcdserverpb.Watch", "Watch") => {
+            bidirectional(body, max, node.stopping.clone(), |requests| {
+                watch::watch(node, requests)
+            })
         }
         ("etcdserverpb.Cluster", "MemberList") => {
             unary(body, max, async |m| cluster::member_list(node, m).await).await

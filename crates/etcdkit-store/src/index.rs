@@ -43,15 +43,34 @@ impl Index {
         span: Span<'_>,
         at: i64,
     ) -> impl Iterator<Item = &'a KeyValue> + use<'a> {
+        self.histories(span)
+            .filter_map(move |history| history.at(at))
+    }
+
+    /// How many histories a span has, deleted keys included, counted up to a limit.
+    pub(crate) fn count_up_to(&self, span: Span<'_>, limit: usize) -> usize {
+        self.histories(span).take(limit).count()
+    }
+
+    /// The changes of a span's keys between two main revisions, both included: by key, and for each
+    /// key by revision.
+    pub(crate) fn changes<'a>(
+        &'a self,
+        span: Span<'_>,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = Revision> + use<'a> {
+        self.histories(span)
+            .flat_map(move |history| history.between(from, to))
+    }
+
+    fn histories<'a>(&'a self, span: Span<'_>) -> impl Iterator<Item = &'a History> + use<'a> {
         let single = span.single_key().and_then(|key| self.keys.get(key));
         let many = span
             .bounds()
             .map(|bounds| self.keys.range::<[u8], _>(bounds));
         let many = many.into_iter().flatten().map(|(_, history)| history);
-        single
-            .into_iter()
-            .chain(many)
-            .filter_map(move |history| history.at(at))
+        single.into_iter().chain(many)
     }
 
     /// Every key that exists at a main revision.
@@ -113,6 +132,18 @@ impl History {
             .older
             .partition_point(|change| change.revision.main <= at);
         self.older.get(later.checked_sub(1)?)
+    }
+
+    fn between(&self, from: i64, to: i64) -> impl Iterator<Item = Revision> {
+        let first = self
+            .older
+            .partition_point(|change| change.revision.main < from);
+        let older = self.older.get(first..).unwrap_or_default();
+        older
+            .iter()
+            .chain([&self.newest])
+            .map(|change| change.revision)
+            .filter(move |revision| (from..=to).contains(&revision.main))
     }
 
     /// Returns the one change up to `at` that stays.

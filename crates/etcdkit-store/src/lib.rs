@@ -70,9 +70,11 @@ mod revision;
 mod span;
 mod store;
 mod txn;
+mod watch;
 mod write;
 
 pub use lease::{MAX_LEASE_TTL, MIN_LEASE_TTL};
 pub use record::Record;
 pub use revision::{RecordKey, Revision};
 pub use store::Store;
+pub use watch::{Next, StreamId, Watchers};

@@ -27,6 +27,20 @@ impl Log {
         self.records.get(self.split(main)..).unwrap_or_default()
     }
 
+    /// The records after one main revision and up to another.
+    pub(crate) fn between(&self, after: i64, up_to: i64) -> &[Record] {
+        self.records
+            .get(self.split(after)..self.split(up_to))
+            .unwrap_or_default()
+    }
+
+    /// The record of a revision.
+    pub(crate) fn get(&self, revision: Revision) -> Option<&Record> {
+        let records = &self.records;
+        let position = records.binary_search_by_key(&revision, Record::revision);
+        records.get(position.ok()?)
+    }
+
     /// Drops the records up to a main revision, but for those of the sorted list `kept`.
     pub(crate) fn compact(&mut self, main: i64, kept: &[Revision]) {
         let mut kept = kept.iter().peekable();

@@ -78,6 +78,22 @@ impl Record {
         &self.value
     }
 
+    /// The key that changed.
+    pub(crate) fn changed_key(&self) -> &[u8] {
+        // The first field of the marshalled pair: a tag of one byte, a length, the key.
+        let mut rest = self.value.get(1..).unwrap_or_default();
+        let length = prost::encoding::decode_varint(&mut rest).unwrap_or(0);
+        rest.get(..length as usize).unwrap_or_default()
+    }
+
+    /// The key after the change. A deleted one has only its key, and the revision of the deletion.
+    pub(crate) fn key_value(&self) -> KeyValue {
+        // What was encoded here can be decoded.
+        let mut kv = KeyValue::decode(self.value.clone()).unwrap_or_default();
+        kv.mod_revision = self.revision.main;
+        kv
+    }
+
     /// The size of key and value together, in bytes.
     pub(crate) fn len(&self) -> u64 {
         (self.key().as_slice().len() + self.value.len()) as u64
@@ -112,10 +128,11 @@ mod tests {
                     };
                     let (record, shared) = Record::of_put(4, kv.clone());
                     assert_eq!(shared, kv);
-                    assert_eq!(KeyValue::decode(record.value().clone()), Ok(kv));
+                    assert_eq!(record.key_value(), kv);
                     assert_eq!(record.revision(), Revision { main: 300, sub: 4 });
                     assert!(!record.is_tombstone());
                     if key_len > 0 {
+                        assert_eq!(record.changed_key(), shared.key);
                         let bytes = record.value().as_ptr_range();
                         assert!(bytes.contains(&shared.key.as_ptr()));
                     }
@@ -129,6 +146,13 @@ mod tests {
         let record = Record::of_delete(Revision { main: 5, sub: 1 }, b"a");
         assert_eq!(record.value().as_ref(), b"\x0a\x01a");
         assert_eq!(record.key().as_slice().len(), 18);
+        assert_eq!(record.changed_key(), b"a");
+        let kv = KeyValue {
+            key: "a".into(),
+            mod_revision: 5,
+            ..Default::default()
+        };
+        assert_eq!(record.key_value(), kv);
         assert_eq!(record.len(), 21);
     }
 }

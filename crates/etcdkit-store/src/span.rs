@@ -47,6 +47,27 @@ impl<'a> Span<'a> {
         }
     }
 
+    /// The exclusive end; `None` for a single key and for an open end.
+    pub(crate) fn end(&self) -> Option<&'a [u8]> {
+        match self.end {
+            End::Before(end) => Some(end),
+            End::SingleKey | End::Open => None,
+        }
+    }
+
+    /// Whether no key can be in the span, because its end is not above its start.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.end().is_some_and(|end| end <= self.start)
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        match self.end {
+            End::SingleKey => key == self.start,
+            End::Open => key >= self.start,
+            End::Before(end) => key >= self.start && key < end,
+        }
+    }
+
     /// Whether the span has no upper end.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.end, End::Open)

@@ -185,6 +185,19 @@ impl Store {
         self.published = self.staged;
     }
 
+    /// The published records after a revision, in order.
+    pub fn published_after(&self, revision: i64) -> &[Record] {
+        self.log.between(revision, self.published)
+    }
+
+    /// A key at a readable revision.
+    pub(crate) fn kv_at(&self, key: &[u8], revision: i64) -> Option<&KeyValue> {
+        if revision < self.compacted {
+            return None;
+        }
+        self.index.get(key, revision)
+    }
+
     /// What the writes staged so far left of a key.
     pub(crate) fn exists(&self, key: &[u8]) -> bool {
         self.index.get(key, self.staged).is_some()

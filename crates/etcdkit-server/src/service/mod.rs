@@ -6,3 +6,4 @@ pub(crate) mod kv;
 pub(crate) mod lease;
 pub(crate) mod maintenance;
 mod range_stream;
+pub(crate) mod watch;
