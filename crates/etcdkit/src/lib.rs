@@ -61,8 +61,44 @@
 //! | `tls-ring` | TLS by rustls with the ring provider, if aws-lc-rs is not enabled too |
 //! | `discovery` | endpoints from DNS SRV records ([`Discovery`]) |
 //! | `yaml` | settings from YAML ([`ClientBuilder`]) |
+//! | `metrics` | metrics by the `metrics` crate; see below |
 //!
-//! Without either there is no TLS. The process-wide default provider of rustls is never touched.
+//! Without a provider there is no TLS. The process-wide default provider of rustls is never touched.
+//!
+//! # Traces and metrics
+//!
+//! Each call is a `tracing` span named `etcd` at level DEBUG, a child of the program's current span, with
+//! the fields `operation` (such as `put`), and at its end `endpoint`, `attempts` and `outcome`: `ok`, the
+//! name of an [`ErrorKind`], or `cancelled` if it was dropped. Events are told under the targets
+//! `etcdkit::call`, `etcdkit::connection`, `etcdkit::stream`, `etcdkit::watch` and `etcdkit::lease`,
+//! at DEBUG where something is out of the ordinary, at TRACE for each attempt, and at WARN when a lease
+//! is lost. None of it has keys, values, passwords or tokens in it.
+//!
+//! With the feature `metrics` the same is counted and timed by the `metrics` crate, for whatever
+//! recorder the program installs; `describe_metrics` tells the recorder what they mean.
+//!
+//! | metric | kind | labels | |
+//! |---|---|---|---|
+//! | `etcdkit_calls_total` | counter | `operation`, `outcome` | Calls that have ended. |
+//! | `etcdkit_call_duration_seconds` | histogram | `operation` | Time of a call with all its attempts. |
+//! | `etcdkit_calls_in_flight` | gauge | `operation` | Calls under way. |
+//! | `etcdkit_attempts_total` | counter | `operation`, `endpoint` | Attempts of calls. |
+//! | `etcdkit_retries_total` | counter | `operation`, `reason` | Failed attempts that were followed by another. |
+//! | `etcdkit_streams` | gauge | `operation` | Open streams. |
+//! | `etcdkit_streams_broken_total` | counter | `operation`, `reason` | Streams that ended in an error. |
+//! | `etcdkit_connections` | gauge | `endpoint` | Open connections. |
+//! | `etcdkit_connect_failures_total` | counter | `endpoint` | Failures to open a connection. |
+//! | `etcdkit_endpoint_suspect` | gauge | `endpoint` | 1 from a doubt in an endpoint until it proves well, else 0. |
+//! | `etcdkit_watches` | gauge |  | Watches that live. |
+//! | `etcdkit_watch_events_total` | counter |  | Events received for watches. |
+//! | `etcdkit_watch_lag_revisions` | histogram |  | How many revisions behind the newest one known a program is when it takes an update. |
+//! | `etcdkit_watch_resumed_total` | counter |  | Watches created anew where a broken stream or a pause had left them. |
+//! | `etcdkit_watch_paused_total` | counter |  | Watches stopped until slow programs have caught up. |
+//! | `etcdkit_leases` | gauge |  | Leases that are kept alive. |
+//! | `etcdkit_lease_slack_seconds` | histogram |  | Time a lease still had when its renewal arrived. |
+//! | `etcdkit_lease_lost_total` | counter | `reason` | Leases that ended without being revoked by this client. |
+//!
+//! Logging in is a call of its own, the operation `authenticate`.
 //!
 //! # Versions
 //!
@@ -82,6 +118,7 @@ mod config;
 mod error;
 mod exec;
 mod lease;
+mod observe;
 mod op;
 mod policy;
 mod transport;
@@ -108,6 +145,8 @@ pub use lease::{
     GetTimeToLive, GrantLease, LeaseGrant, LeaseList, LeaseRevoke, LeaseTimeToLive, Leases,
     ListLeases, RevokeLease,
 };
+#[cfg(feature = "metrics")]
+pub use observe::describe_metrics;
 pub use op::{
     Compact, CompactResponse, Delete, DeleteResponse, Get, Op, OpResponse, Put, PutResponse, Range,
     RangeResponse, Scan, Txn, TxnResponse,

@@ -26,6 +26,7 @@ use crate::{
     Error, ErrorKind, Outcome, Result, RetryPolicy,
     auth::Admission,
     client::Core,
+    observe::{self, Observed},
     policy::{self, Class, Ending},
     transport::{Failure, attempt::Attempt, backoff::Backoff, pick::Tried, pool::Change},
     wrap::namespace::{Foreign, Leave, Namespace},
@@ -60,7 +61,7 @@ pin_project! {
 enum Stage<T> {
     /// Not started, or failed before it could start.
     New(Result<Plan<T>>),
-    Running(Running<T>),
+    Running(Running<T>, Observed),
     Done,
 }
 
@@ -212,11 +213,15 @@ impl<T> Future for Call<T> {
                         continue;
                     };
                     match plan.and_then(Running::start) {
-                        Ok(running) => *this.stage = Stage::Running(running),
+                        Ok(running) => {
+                            let observed = Observed::begin(running.plan.request.method.name);
+                            *this.stage = Stage::Running(running, observed);
+                        }
                         Err(error) => return Poll::Ready(Err(error)),
                     }
                 }
-                Stage::Running(running) => {
+                Stage::Running(running, observed) => {
+                    let entered = observed.enter();
                     let result = match running.poll(cx) {
                         Turn::Done(result) => result,
                         Turn::Again => continue,
@@ -239,6 +244,8 @@ impl<T> Future for Call<T> {
                             }
                         }
                     };
+                    drop(entered);
+                    observed.end(result.as_ref().err(), running.endpoint(), running.attempts);
                     *this.stage = Stage::Done;
                     return Poll::Ready(result);
                 }
@@ -378,6 +385,8 @@ impl<T> Running<T> {
                 self.generation = admitted.generation;
                 self.attempts += 1;
                 self.kept_since = None;
+                let endpoint = &attempt.connection().endpoint.text;
+                observe::attempt(request.method.name, endpoint, self.attempts);
                 let look_up = self.look_up_at();
                 self.go(Step::Try(attempt, look_up))
             }
@@ -397,6 +406,14 @@ impl<T> Running<T> {
         let since = *self.kept_since.get_or_insert_with(Instant::now);
         let until = since.checked_add(patience).unwrap_or(self.deadline);
         until.min(self.deadline)
+    }
+
+    /// The endpoint that an attempt is under way on.
+    fn endpoint(&self) -> Option<&str> {
+        match &self.step {
+            Step::Try(attempt, _) => Some(&attempt.connection().endpoint.text),
+            _ => None,
+        }
     }
 
     fn look_up_at(&self) -> Instant {
@@ -425,7 +442,7 @@ impl<T> Running<T> {
         if !verdict.retry || !self.may_retry() {
             return Turn::Done(Err(self.conclude(error)));
         }
-        tracing::debug!(operation = self.plan.request.method.name, %error, "trying again");
+        observe::retry(self.plan.request.method.name, &error);
         self.last = Some(error);
         self.tried.insert(connection.place);
         // What was never sent burdens nobody, so it does not count against the budget.
@@ -438,7 +455,7 @@ impl<T> Running<T> {
 
     /// The token was refused, and with it the request: it is sent again with another token.
     fn refused(&mut self, error: Error) -> Turn<T> {
-        tracing::debug!(operation = self.plan.request.method.name, %error, "trying again");
+        observe::retry(self.plan.request.method.name, &error);
         self.last = Some(error);
         self.bare = false;
         self.refusals += 1;
@@ -493,7 +510,9 @@ impl<T> Running<T> {
                     return None;
                 }
                 self.tried = tried;
-                self.last = Some(self.unanswered(attempt));
+                let error = self.unanswered(attempt);
+                observe::retry(self.plan.request.method.name, &error);
+                self.last = Some(error);
                 None
             }
             Step::LogIn(_, until)
@@ -568,7 +587,7 @@ impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = match &self.stage {
             Stage::New(Ok(plan)) => Some(plan),
-            Stage::Running(running) => Some(&running.plan),
+            Stage::Running(running, _) => Some(&running.plan),
             Stage::New(Err(_)) | Stage::Done => None,
         };
         f.debug_struct("Call")

@@ -9,6 +9,7 @@ use crate::{
     Error, ErrorKind,
     auth::Refusal,
     client::Core,
+    observe,
     policy::{Class, Ending},
     transport::{Failure, connection::Connection, exchange::Exchange, pick::Tried},
 };
@@ -27,6 +28,7 @@ pub(crate) struct Duplex {
     class: Class,
     generation: u64,
     vigil: Vigil,
+    observed: observe::Stream,
 }
 
 impl Duplex {
@@ -61,6 +63,7 @@ impl Duplex {
         Ok(Self {
             core: Arc::clone(core),
             vigil: Vigil::new(&connection),
+            observed: observe::Stream::opened(method.name, &connection.endpoint.text),
             exchange,
             method,
             class,
@@ -92,6 +95,14 @@ impl Duplex {
 
     /// The next message of the server. Nothing is lost when this is dropped unfinished.
     pub(crate) async fn next(&mut self) -> Result<Bytes, Broken> {
+        let next = self.receive().await;
+        if let Err(broken) = &next {
+            self.observed.broke(&broken.error);
+        }
+        next
+    }
+
+    async fn receive(&mut self) -> Result<Bytes, Broken> {
         let failure = poll_fn(|cx| match self.exchange.poll_message(cx) {
             Poll::Ready(message) => Poll::Ready(Ok(message)),
             Poll::Pending => self.vigil.poll(&self.core, cx).map(Err),

@@ -9,6 +9,7 @@ use super::{Request, failure::explain};
 use crate::{
     Error, ErrorKind, Result,
     client::Core,
+    observe,
     policy::{Class, Ending, Verdict},
     transport::{attempt::Attempt, pick::Tried},
 };
@@ -24,6 +25,7 @@ pub(crate) struct Replies {
     class: Class,
     /// What the token is known by that the request carries.
     generation: u64,
+    observed: observe::Stream,
     /// The longest silence between two answers.
     silence: Duration,
 }
@@ -67,6 +69,7 @@ impl Replies {
         Ok(Self {
             core,
             attempt,
+            observed: observe::Stream::opened(operation, &connection.endpoint.text),
             operation,
             class: request.class,
             generation: admitted.generation,
@@ -76,6 +79,14 @@ impl Replies {
 
     /// The next answer, or `None` once the server has ended the stream with success.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        let next = self.receive().await;
+        if let Err(broken) = &next {
+            self.observed.broke(&broken.error);
+        }
+        next
+    }
+
+    async fn receive(&mut self) -> Result<Option<Bytes>, Broken> {
         let next = poll_fn(|cx| self.attempt.poll_message(cx));
         let failure = match timeout(self.silence, next).await {
             Ok(Ok(message)) => return Ok(message),

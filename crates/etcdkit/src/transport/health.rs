@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::observe;
+
 /// How long an endpoint is avoided after its first refusal; doubled with each further one.
 const AVOID_FIRST: Duration = Duration::from_secs(1);
 const AVOID_MOST: Duration = Duration::from_secs(16);
@@ -22,6 +24,7 @@ const UNTIL_ALIVE: u64 = u64::MAX;
 /// local reads.
 #[derive(Debug)]
 pub(crate) struct Health {
+    endpoint: Arc<str>,
     epoch: Instant,
     /// Milliseconds since `epoch` until which the endpoint is avoided; 0 is healthy.
     avoid_until: AtomicU64,
@@ -41,9 +44,11 @@ impl Drop for Avoided {
 }
 
 impl Health {
-    pub(crate) fn new() -> Self {
+    /// The health of an endpoint, as traces call it, of which nothing bad is known.
+    pub(crate) fn of(endpoint: Arc<str>) -> Self {
         let (avoid_until, strikes) = (AtomicU64::new(0), AtomicU32::new(0));
         Self {
+            endpoint,
             epoch: Instant::now(),
             avoid_until,
             strikes,
@@ -72,12 +77,18 @@ impl Health {
         let strikes = self.strikes.fetch_add(1, Ordering::Relaxed).min(8);
         let pause = AVOID_FIRST.saturating_mul(1 << strikes).min(AVOID_MOST);
         let until = (self.epoch.elapsed() + pause).as_millis() as u64;
-        self.avoid_until.store(until, Ordering::Relaxed);
+        self.suspect(until);
     }
 
     /// Avoids the endpoint until it shows a sign of life: it did not answer at all.
     pub(crate) fn silent(&self) {
-        self.avoid_until.store(UNTIL_ALIVE, Ordering::Relaxed);
+        self.suspect(UNTIL_ALIVE);
+    }
+
+    fn suspect(&self, until: u64) {
+        if self.avoid_until.swap(until, Ordering::Relaxed) == 0 {
+            observe::suspected(&self.endpoint);
+        }
     }
 
     /// The endpoint answered a ping. It is there, but why it was silent is not known.
@@ -92,6 +103,7 @@ impl Health {
         if self.avoid_until.load(Ordering::Relaxed) != 0 {
             self.avoid_until.store(0, Ordering::Relaxed);
             self.strikes.store(0, Ordering::Relaxed);
+            observe::recovered(&self.endpoint);
         }
     }
 }
@@ -107,7 +119,7 @@ mod tests {
 
     #[test]
     fn refusals_add_up_until_there_is_a_success() {
-        let health = Health::new();
+        let health = Health::of("a".into());
         assert!(!health.is_suspect());
         health.refused();
         assert!(health.is_suspect() && avoided_for(&health) <= AVOID_FIRST);
@@ -121,7 +133,7 @@ mod tests {
 
     #[test]
     fn silence_lasts_until_a_sign_of_life_and_then_counts_as_a_refusal() {
-        let health = Health::new();
+        let health = Health::of("a".into());
         health.alive();
         assert!(!health.is_suspect());
         health.silent();
@@ -134,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_busy_endpoint_is_avoided_whatever_it_answers() {
-        let health = Arc::new(Health::new());
+        let health = Arc::new(Health::of("a".into()));
         let first = health.avoid();
         let second = health.avoid();
         health.well();
@@ -146,7 +158,7 @@ mod tests {
 
     #[test]
     fn many_refusals_do_not_overflow() {
-        let health = Health::new();
+        let health = Health::of("a".into());
         (0..100).for_each(|_| health.refused());
         assert!(avoided_for(&health) <= AVOID_MOST);
     }

@@ -27,7 +27,7 @@ use super::{
     health::Health,
     pick::{Candidate, Tried, pick},
 };
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, observe};
 
 /// An endpoint that was lost is dialled again after at most 50 ms, and then ever more rarely.
 const REDIAL_FIRST: Duration = Duration::from_millis(50);
@@ -74,8 +74,8 @@ pub(crate) type Change = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl Pool {
     pub(crate) fn new(dialer: Arc<Dialer>, limits: Limits, endpoints: Vec<Endpoint>) -> Self {
         let slots = endpoints.into_iter().map(|endpoint| Slot {
+            health: Arc::new(Health::of(Arc::clone(&endpoint.text))),
             endpoint: Arc::new(endpoint),
-            health: Arc::new(Health::new()),
             failure: Mutex::new(None),
         });
         Self::of(dialer, limits, slots.collect())
@@ -291,7 +291,7 @@ async fn refill(shared: Arc<Shared>, place: usize) {
         let (endpoint, health) = (Arc::clone(&slot.endpoint), Arc::clone(&slot.health));
         match Connection::open(&shared.dialer, endpoint, place, health, connect_timeout).await {
             Ok((connection, engine)) => {
-                tracing::debug!(endpoint = %slot.endpoint, "connected");
+                let connected = observe::Connected::to(&slot.endpoint.text);
                 *lock(&slot.failure) = None;
                 let opened = Instant::now();
                 shared.add(&connection);
@@ -302,16 +302,11 @@ async fn refill(shared: Arc<Shared>, place: usize) {
                     () = pulse.retired.notified() => None,
                 };
                 shared.remove(&connection);
-                match broke {
-                    Some(error) => {
-                        tracing::debug!(endpoint = %slot.endpoint, %error, "connection lost");
-                    }
-                    None => {
-                        tracing::debug!(endpoint = %slot.endpoint, "connection is closing");
-                        // Requests that the server still works on finish on the old connection,
-                        // which ends with the last of them.
-                        tokio::spawn(running);
-                    }
+                connected.lost(broke.as_ref());
+                if broke.is_none() {
+                    // Requests that the server still works on finish on the old connection, which
+                    // ends with the last of them.
+                    tokio::spawn(running);
                 }
                 // A peer that hangs up on every connection at once is not dialled in a tight loop.
                 if opened.elapsed() >= STABLE_AFTER || pulse.has_answered() {
@@ -319,7 +314,7 @@ async fn refill(shared: Arc<Shared>, place: usize) {
                 }
             }
             Err(error) => {
-                tracing::debug!(endpoint = %slot.endpoint, %error, "cannot connect");
+                observe::cannot_connect(&slot.endpoint.text, &error);
                 *lock(&slot.failure) = Some(Arc::new(error));
                 shared.changed.send_replace(());
             }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{WatchEnd, WatchError, WatchUpdate};
-use crate::{Header, Revision};
+use crate::{Header, Revision, observe};
 
 /// What happens when the program does not take a watch's updates as fast as they come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +130,8 @@ impl Feed {
             if drained {
                 state.paused = false;
             }
+            let newest = state.queue.back().map_or(&update, |last| &last.update);
+            observe::watch_lag(newest.header().revision - update.revision());
             return Poll::Ready(Next::Update { update, drained });
         }
         if let Some(error) = &state.end {

@@ -21,7 +21,7 @@ use super::{
     seat::Seat,
     watcher::{After, Phase, Spec, Watcher, refusal},
 };
-use crate::{Error, ErrorKind, Header, Revision, wire};
+use crate::{Error, ErrorKind, Header, Revision, observe, wire};
 
 /// Names a watch within its session.
 pub(super) type Key = u32;
@@ -244,6 +244,9 @@ impl Session {
             return self.create(key, out);
         }
         self.creating.push_back(wire_id);
+        if watcher.is_confirmed() {
+            observe::watch_resumed(watcher.next);
+        }
         request(RequestUnion::CreateRequest(watcher.create(wire_id)), out);
     }
 
@@ -305,6 +308,7 @@ impl Session {
             After::GoesOn => {}
             After::Pauses => {
                 watcher.phase = Phase::Paused;
+                observe::watch_paused(watcher.reached());
                 cancel(watcher.wire_id, out);
             }
             After::Overflows => {

@@ -10,7 +10,7 @@ use etcdkit_proto::{
 };
 
 use super::{Event, Overflow, WatchEnd, WatchUpdate, feed::Feed, seat::Seat};
-use crate::{ErrorKind, Header, Revision};
+use crate::{ErrorKind, Header, Revision, observe};
 
 /// What is watched, and how.
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ pub(super) struct Watcher {
     pub(super) wants_progress: bool,
     /// Held for as long as the watch is on the stream.
     _seat: Seat,
+    _observed: observe::Watching,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,7 @@ impl Watcher {
             parts_bytes: 0,
             wants_progress: false,
             _seat: seat,
+            _observed: observe::Watching::begin(),
         }
     }
 
@@ -177,6 +179,7 @@ impl Watcher {
         };
         let reached = revision(last);
         self.next = reached + 1;
+        observe::watch_events(events.len() - known);
         let prefix = self.spec.prefix;
         let events = events
             .into_iter()

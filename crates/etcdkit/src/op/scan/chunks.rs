@@ -9,6 +9,7 @@ use etcdkit_proto::etcdserverpb as pb;
 use http::uri::PathAndQuery;
 use prost::Message;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tracing::Instrument;
 
 use crate::{
     Client, Error, ErrorKind, KeyValue,
@@ -61,7 +62,7 @@ impl Chunks {
             only: None,
         };
         let (sender, chunks) = mpsc::channel(1);
-        let task = tokio::spawn(forward(client.clone(), request, sender));
+        let task = tokio::spawn(forward(client.clone(), request, sender).in_current_span());
         Self { chunks, task }
     }
 

@@ -15,6 +15,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
 };
+use tracing::Instrument;
 
 use super::{
     chunks::{Chunk, Chunks},
@@ -156,12 +157,13 @@ impl Pages {
         let may_lag = self.may_lag();
         // A task of its own reads the page to its end while the consumer is busy, so that a slow
         // one neither stalls the connection nor lets the deadline pass.
-        Some(Fetch::Page(Page(tokio::spawn(async move {
+        let page = async move {
             match may_lag {
                 true => read_where_known(&client, &query, timeout).await,
                 false => read(&client, &query, timeout).await,
             }
-        }))))
+        };
+        Some(Fetch::Page(Page(tokio::spawn(page.in_current_span()))))
     }
 
     /// Whether a member may not have the revision yet that is read: a local read on another member
