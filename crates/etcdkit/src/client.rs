@@ -150,11 +150,16 @@ impl Core {
                 "{wanted} needs TLS, which the client has not set up: its own endpoints use none"
             )));
         }
+        Ok((self.apart(wanted), 0))
+    }
+
+    /// A core with connections of its own to one endpoint, and this one's settings.
+    pub(crate) fn apart(self: &Arc<Self>, endpoint: Endpoint) -> Arc<Self> {
         let dialer = Arc::clone(&self.dialer);
         let tokens = Arc::clone(&self.tokens);
-        let mut core = Self::new(self.config, dialer, self.limits, vec![wanted], tokens);
+        let mut core = Self::new(self.config, dialer, self.limits, vec![endpoint], tokens);
         core.home = Arc::downgrade(&self.home());
-        Ok((Arc::new(core), 0))
+        Arc::new(core)
     }
 
     /// Waits for a connection, asks for the server's health, which needs no permission, and logs in
