@@ -14,6 +14,7 @@ use crate::{
     auth::TokenSource,
     config::{ClientBuilder, Config},
     exec::{Call, Method, Request, RetryBudget},
+    lease,
     policy::Class,
     transport::{
         dial::Dialer,
@@ -95,6 +96,8 @@ pub(crate) struct Core {
     /// The connections of long-lived streams, which must not wait behind large answers. Opened when
     /// the first stream is.
     pub(crate) streams: Pool,
+    /// The leases that are kept alive.
+    pub(crate) leases: lease::Hub,
     pub(crate) budget: RetryBudget,
     pub(crate) watches: watch::Hub,
     dialer: Arc<Dialer>,
@@ -123,6 +126,7 @@ impl Core {
             config,
             streams: pool.sibling(),
             pool,
+            leases: lease::Hub::new(),
             budget: RetryBudget::new(),
             watches: watch::Hub::default(),
             dialer,
@@ -150,16 +154,11 @@ impl Core {
                 "{wanted} needs TLS, which the client has not set up: its own endpoints use none"
             )));
         }
-        Ok((self.apart(wanted), 0))
-    }
-
-    /// A core with connections of its own to one endpoint, and this one's settings.
-    pub(crate) fn apart(self: &Arc<Self>, endpoint: Endpoint) -> Arc<Self> {
         let dialer = Arc::clone(&self.dialer);
         let tokens = Arc::clone(&self.tokens);
-        let mut core = Self::new(self.config, dialer, self.limits, vec![endpoint], tokens);
+        let mut core = Self::new(self.config, dialer, self.limits, vec![wanted], tokens);
         core.home = Arc::downgrade(&self.home());
-        Arc::new(core)
+        Ok((Arc::new(core), 0))
     }
 
     /// Waits for a connection, asks for the server's health, which needs no permission, and logs in

@@ -131,8 +131,7 @@ pub use admin::{
     AddMember, Alarm, AlarmKind, AlarmList, ChangeMember, Cluster, Defragment, Defragmented,
     Disarm, DisarmAll, Downgrade, DowngradeResponse, Downgrades, GetHash, GetHashKv, GetStatus,
     Hash, HashKv, LeaderMoved, ListAlarms, ListMembers, Maintenance, Member, MemberAdded,
-    MemberList, MoveLeader, OpenSnapshot, RequestDowngrade, SaveSnapshot, SavedSnapshot, Snapshot,
-    SnapshotProgress, Status,
+    MemberList, MoveLeader, RequestDowngrade, Status,
 };
 pub use auth::{
     Auth, AuthRequest, AuthResponse, AuthRole, AuthStatus, AuthUser, Permission, PermissionKind,
@@ -143,8 +142,9 @@ pub use config::{ClientBuilder, Discovery, EndpointMode, RetryPolicy};
 pub use error::{Code, Error, ErrorKind, Outcome, Result};
 pub use exec::{Call, CallOptions};
 pub use lease::{
-    GetTimeToLive, GrantLease, LeaseGrant, LeaseList, LeaseRevoke, LeaseTimeToLive, Leases,
-    ListLeases, RevokeLease,
+    AttachLease, GetTimeToLive, GrantLease, KeepAliveOnce, Lease, LeaseGrant, LeaseKeepAlive,
+    LeaseList, LeaseLost, LeaseRevoke, LeaseTimeToLive, Leases, ListLeases, LostReason, OpenLease,
+    RevokeLease,
 };
 #[cfg(feature = "metrics")]
 pub use observe::describe_metrics;

@@ -105,6 +105,8 @@ struct Running<T> {
     generation: u64,
     /// How many attempts ended because their token was refused.
     refusals: u32,
+    /// Goes without a token, since none is to be had.
+    bare: bool,
     tried: Tried,
     pauses: Backoff,
     /// Since when nothing has been there to take the request; only where the call is patient.
@@ -123,7 +125,7 @@ enum Step {
     Choose,
     /// No connection is open; waits for one until the instant.
     Wait(Change, Instant),
-    /// No token is known; waits for a login until the instant.
+    /// Waits for a login, and no longer than until then for it to be worth while.
     LogIn(Change, Instant),
     /// An attempt, and when to see whether the request would fare better elsewhere.
     Try(Attempt, Instant),
@@ -301,6 +303,7 @@ impl<T> Running<T> {
             attempts: 0,
             generation: 0,
             refusals: 0,
+            bare: false,
             tried: Tried::default(),
             pauses: Backoff::new(retry.pause_first, retry.pause_most),
             kept_since: None,
@@ -363,9 +366,13 @@ impl<T> Running<T> {
             }
         };
         let admitted = match core.admission(request.class) {
+            _ if self.bare => core.without_token(request.class),
             Admission::Go(admitted) => admitted,
             Admission::Wait(change) => {
-                let until = self.reachable_by();
+                let until = match request.class {
+                    Class::Local => self.look_up_at(),
+                    _ => self.reachable_by(),
+                };
                 return self.go(Step::LogIn(change, until));
             }
             Admission::Fail(error) => return Turn::Done(Err(self.conclude(error))),
@@ -430,7 +437,7 @@ impl<T> Running<T> {
         }
         self.in_doubt |= verdict.outcome == Outcome::Unknown;
         if core.refused(self.plan.request.class, self.generation, ending) {
-            return self.refused(error, connection.place);
+            return self.refused(error);
         }
         if !verdict.retry || !self.may_retry() {
             return Turn::Done(Err(self.conclude(error)));
@@ -447,10 +454,10 @@ impl<T> Running<T> {
     }
 
     /// The token was refused, and with it the request: it is sent again with another token.
-    fn refused(&mut self, error: Error, place: usize) -> Turn<T> {
+    fn refused(&mut self, error: Error) -> Turn<T> {
         observe::retry(self.plan.request.method.name, &error);
         self.last = Some(error);
-        self.tried.insert(place);
+        self.bare = false;
         self.refusals += 1;
         // When a token ends, all calls are refused once. That is no sign of trouble, and waiting for
         // the next token is pause enough.
@@ -508,9 +515,18 @@ impl<T> Running<T> {
                 self.last = Some(error);
                 None
             }
-            Step::LogIn(_, until) if now >= until => {
-                let error = self.plan.core.no_login(self.started.elapsed());
+            Step::LogIn(_, until)
+                if now >= until && (over || self.plan.request.class != Class::Local) =>
+            {
+                let last = self.last.take();
+                let error = last.unwrap_or_else(|| self.plan.core.no_login(self.started.elapsed()));
                 Some(self.conclude(error))
+            }
+            // Some of what one member answers alone needs no token, such as its state up to etcd 3.5,
+            // and is wanted most when the cluster can give none.
+            Step::LogIn(..) => {
+                self.bare = true;
+                None
             }
             Step::Wait(_, until) if now >= until => Some(self.unreached()),
             Step::Pause { .. } | Step::Choose if over => Some(self.unreached()),
@@ -520,7 +536,7 @@ impl<T> Running<T> {
                 }
                 None
             }
-            Step::Wait(..) | Step::LogIn(..) | Step::Choose => None,
+            Step::Wait(..) | Step::Choose => None,
         }
     }
 

@@ -3,16 +3,29 @@
 //! [`Leases`] has the plain calls. [`Lease`] is the handle that lives: granted, renewed in time over
 //! one stream for all leases of a client, and lost with a reason.
 
+mod attach;
 mod grant;
+mod handle;
+mod held;
+mod hub;
+mod keeper;
 mod list;
+mod lost;
+mod renew;
 mod revoke;
+mod task;
 mod time_to_live;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
+pub(crate) use self::hub::Hub;
 pub use self::{
+    attach::AttachLease,
     grant::{GrantLease, LeaseGrant},
+    handle::{Lease, OpenLease},
     list::{LeaseList, ListLeases},
+    lost::{LeaseLost, LostReason},
+    renew::{KeepAliveOnce, LeaseKeepAlive},
     revoke::{LeaseRevoke, RevokeLease},
     time_to_live::{GetTimeToLive, LeaseTimeToLive},
 };
@@ -74,6 +87,20 @@ impl<'a> Leases<'a> {
     /// Asks how long a lease will live, and which keys it has. Awaiting the result sends the request.
     pub fn time_to_live(&self, id: impl Into<LeaseId>) -> GetTimeToLive<'a> {
         GetTimeToLive::new(self.client, id.into())
+    }
+
+    /// Renews a lease once, on the stream that all leases of the client share. Awaiting the result sends
+    /// the request.
+    pub fn keep_alive_once(&self, id: impl Into<LeaseId>) -> KeepAliveOnce<'a> {
+        KeepAliveOnce::new(self.client, id.into())
+    }
+
+    /// Keeps a lease alive that exists, until the handle is dropped. Awaiting the result renews it for
+    /// the first time, which shows that it exists.
+    ///
+    /// Unlike with [`Client::lease`], dropping the handle leaves the lease to run out.
+    pub fn keep_alive(&self, id: impl Into<LeaseId>) -> AttachLease<'a> {
+        AttachLease::new(self.client, id.into())
     }
 
     /// Lists all leases. Awaiting the result sends the request.

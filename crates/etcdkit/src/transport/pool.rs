@@ -151,6 +151,10 @@ impl Pool {
         }
     }
 
+    pub(crate) fn is_connected(&self) -> bool {
+        !self.shared.ready.load().is_empty()
+    }
+
     /// Whether a call that has tried some endpoints could still go to another healthy one.
     pub(crate) fn has_other(&self, tried: Tried) -> bool {
         let ready = self.shared.ready.load();
