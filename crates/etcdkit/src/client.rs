@@ -103,6 +103,9 @@ pub(crate) struct Core {
     dialer: Arc<Dialer>,
     limits: Limits,
     pub(crate) tokens: Arc<TokenSource>,
+    /// Keeps the background thread for as long as anything needs the core.
+    #[cfg(feature = "blocking")]
+    pub(crate) background: std::sync::OnceLock<Arc<crate::blocking::Background>>,
     /// The client's own core, in one for a foreign endpoint.
     home: Weak<Self>,
 }
@@ -132,6 +135,8 @@ impl Core {
             dialer,
             limits,
             tokens,
+            #[cfg(feature = "blocking")]
+            background: std::sync::OnceLock::new(),
             home: Weak::new(),
         }
     }

@@ -59,6 +59,7 @@
 //! |---|---|
 //! | `tls-aws-lc` (default) | TLS by rustls with the aws-lc-rs provider |
 //! | `tls-ring` | TLS by rustls with the ring provider, if aws-lc-rs is not enabled too |
+//! | `blocking` | a client for programs without `async`: the module `blocking` |
 //! | `discovery` | endpoints from DNS SRV records ([`Discovery`]) |
 //! | `yaml` | settings from YAML ([`ClientBuilder`]) |
 //! | `metrics` | metrics by the `metrics` crate; see below |
@@ -113,6 +114,8 @@ compile_error!("the feature `tls` needs a provider: enable `tls-aws-lc` or `tls-
 
 mod admin;
 mod auth;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod client;
 mod config;
 mod error;

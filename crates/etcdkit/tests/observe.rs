@@ -241,6 +241,33 @@ mod metrics {
     }
 
     #[tokio::test]
+    async fn watches_tell_how_far_behind_their_programs_are() {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let server = Server::builder().start().await.unwrap();
+        let client = Client::connect(server.endpoint()).await.unwrap();
+        let mut watch = client.watch("k").await.unwrap();
+        for _ in 0..5 {
+            client.put("k", "v").await.unwrap();
+        }
+        let last = client.put("k", "v").await.unwrap().header.revision;
+        let mut events = 0;
+        while watch.revision() < last {
+            events += watch.try_next().await.unwrap().unwrap().events().len();
+        }
+        assert_eq!(events, 6);
+
+        let all = recorded(&snapshotter);
+        assert_eq!(count(&all, "etcdkit_watch_events_total{}"), 6);
+        assert_eq!(level(&all, "etcdkit_watches{}"), 1.0);
+        assert_eq!(level(&all, "etcdkit_streams{operation=watch}"), 1.0);
+        let lags = samples(&all, "etcdkit_watch_lag_revisions{}");
+        assert_eq!(lags.last(), Some(&0.0));
+        assert!(lags.iter().all(|lag| *lag < 6.0));
+    }
+
+    #[tokio::test]
     async fn exporters_can_tell_what_each_metric_means() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
@@ -248,6 +275,7 @@ mod metrics {
         describe_metrics();
         let server = Server::builder().start().await.unwrap();
         let client = Client::connect(server.endpoint()).await.unwrap();
+        let _watch = client.watch("k").await.unwrap();
         client.put("k", "v").await.unwrap();
         let all = snapshotter.snapshot().into_vec();
         assert!(all.len() > 5);

@@ -123,7 +123,9 @@ impl Lane {
     /// Serves until there has been no watch for a while.
     pub(super) async fn run(mut self) {
         loop {
-            let opened = self.connect().await;
+            let Some(opened) = self.connect().await else {
+                return;
+            };
             let since = Instant::now();
             let (parting, place) = match opened {
                 Ok(mut duplex) => {
@@ -146,12 +148,17 @@ impl Lane {
         }
     }
 
-    async fn connect(&mut self) -> Result<Duplex, Broken> {
+    /// Opens a stream; `None` if nobody waits for one any longer.
+    async fn connect(&mut self) -> Option<Result<Duplex, Broken>> {
         let core = Arc::clone(&self.core);
         let mut opening = std::pin::pin!(Duplex::open(&core, &WATCH, self.class, self.tried));
         loop {
+            // Nothing may ever answer again, and the task would hold what all of the client share.
+            if self.session.is_empty() && self.core.watches.leave(&self.own) {
+                return None;
+            }
             tokio::select! {
-                opened = &mut opening => return opened,
+                opened = &mut opening => return Some(opened),
                 _ = self.commands.recv_many(&mut self.batch, BATCH) => self.obey(),
             }
         }

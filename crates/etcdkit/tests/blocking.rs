@@ -1,0 +1,233 @@
+//! The client for programs without `async`.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use etcdkit::{
+    Compare, ErrorKind, KeyRange, Op,
+    blocking::{Client, Iterate, Wait},
+};
+use etcdkit_server::Server;
+use tokio::runtime::{self, Runtime};
+
+/// An embedded server on threads of its own.
+struct Running {
+    endpoint: String,
+    _server: Server,
+    _runtime: Runtime,
+    /// All clients of the process share one background thread, so tests that look at it take turns.
+    _turn: MutexGuard<'static, ()>,
+}
+
+fn server() -> Running {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(Server::builder().start()).unwrap();
+    Running {
+        endpoint: server.endpoint(),
+        _server: server,
+        _runtime: runtime,
+        _turn: turn,
+    }
+}
+
+#[test]
+fn every_operation_can_be_waited_for() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let put = client.put("a", "1").wait().unwrap();
+    let replaced = client.put("a", "2").prev_kv().wait().unwrap();
+    assert_eq!(replaced.prev_kv.unwrap().value, "1");
+    let old = client.get("a").revision(put.header.revision).wait();
+    assert_eq!(old.unwrap().unwrap().value, "1");
+    let txn = client
+        .txn()
+        .when([Compare::exists("a")])
+        .then([Op::put("b", "1"), Op::put("c", "1")])
+        .wait();
+    assert!(txn.unwrap().succeeded);
+    assert_eq!(client.range(..).wait().unwrap().kvs.len(), 3);
+    let deleted = client.delete(KeyRange::prefix("a")).wait().unwrap();
+    assert_eq!(deleted.deleted, 1);
+
+    let error = client.put("", "v").wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::EmptyKey);
+    let inside = client.namespaced("app/");
+    inside.put("k", "v").wait().unwrap();
+    assert!(client.get("app/k").wait().unwrap().is_some());
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let error = etcdkit::Client::builder().connect_blocking().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    let error = Client::connect("http://127.0.0.1:1").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+}
+
+#[test]
+fn scans_are_iterators() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    for first in (0..3_000).step_by(100) {
+        let ops = (first..first + 100).map(|n| Op::put(format!("{n:05}"), [b'x'; 200]));
+        client.txn().then(ops).wait().unwrap();
+    }
+    let mut scan = client.scan(..).page_bytes(10_000);
+    let pairs = scan.iter().collect::<etcdkit::Result<Vec<_>>>().unwrap();
+    assert_eq!(pairs.len(), 3_000);
+    assert!(pairs.is_sorted_by_key(|kv| kv.key.clone()));
+    assert!(scan.iter().next().is_none());
+}
+
+#[test]
+fn watches_are_iterators_and_can_be_given_up_for_a_while() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let mut watch = client.watch("k").wait().unwrap();
+    let started = Instant::now();
+    let none = watch.try_next().wait_for(Duration::from_millis(50));
+    assert!(none.is_none() && started.elapsed() >= Duration::from_millis(50));
+
+    let writer = thread::spawn({
+        let client = client.clone();
+        move || {
+            for value in ["1", "2", "3"] {
+                client.put("k", value).wait().unwrap();
+            }
+        }
+    });
+    let mut values = Vec::new();
+    for update in watch.iter() {
+        let events = update.unwrap().into_events().into_iter();
+        values.extend(events.map(|event| event.kv().value.clone()));
+        if values.len() == 3 {
+            break;
+        }
+    }
+    assert_eq!(values, ["1", "2", "3"]);
+    writer.join().unwrap();
+    watch.cancel().wait();
+}
+
+#[test]
+fn many_threads_share_a_client() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..16 {
+            let client = client.clone();
+            scope.spawn(move || {
+                for n in 0..50 {
+                    client.put(format!("{thread}/{n}"), "v").wait().unwrap();
+                }
+            });
+        }
+    });
+    let count = client.range(..).count_only().wait().unwrap().count;
+    assert_eq!(count, 800);
+}
+
+#[test]
+fn waiting_works_on_the_threads_of_a_runtime() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    // More than tokio lets a task do before it has to yield, and without timers or sockets.
+    runtime.block_on(async {
+        for _ in 0..300 {
+            client.put("k", "v").wait().unwrap();
+        }
+        let mut scan = client.scan(..);
+        assert_eq!(scan.iter().count(), 1);
+        let other = Client::connect(&server.endpoint).unwrap();
+        tokio::task::spawn_blocking(move || other.get("k").wait().unwrap().unwrap())
+            .await
+            .unwrap();
+    });
+}
+
+#[test]
+fn waiting_for_a_server_on_the_same_thread_ends_in_a_timeout() {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let server = Server::builder().start().await.unwrap();
+        let client = etcdkit::Client::builder()
+            .endpoint(server.endpoint())
+            .connect_lazy()
+            .unwrap();
+        let client = Client::new(client).unwrap();
+        let call = client.put("k", "v").timeout(Duration::from_millis(300));
+        let error = call.wait().unwrap_err();
+        let kinds = [ErrorKind::Timeout, ErrorKind::Connect];
+        assert!(kinds.contains(&error.kind()), "{error}");
+    });
+}
+
+#[test]
+fn waiting_on_the_background_thread_does_not_stop_it() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let task = {
+        let client = client.clone();
+        async move { tokio::spawn(async move { client.put("k", "v").wait() }).await }
+    };
+    task.wait().unwrap().unwrap();
+    assert!(client.get("k").wait().unwrap().is_some());
+}
+
+#[test]
+fn a_watch_goes_on_without_its_client() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let mut watch = client.watch("k").wait().unwrap();
+    drop(client);
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let other = etcdkit::Client::connect(&server.endpoint).await.unwrap();
+        other.put("k", "v").await.unwrap();
+    });
+    let update = watch.try_next().wait().unwrap().unwrap();
+    assert_eq!(update.events()[0].kv().value, "v");
+}
+
+/// How many threads run for blocking clients.
+#[cfg(target_os = "linux")]
+fn background_threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|name| name.trim() == "etcdkit").count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_thread_ends_with_the_last_client() {
+    let server = server();
+    let first = Client::connect(&server.endpoint).unwrap();
+    let second = Client::connect(&server.endpoint).unwrap();
+    let third = second.clone();
+    first.put("k", "v").wait().unwrap();
+    assert!(background_threads() >= 1);
+    drop((first, second));
+    third.put("k", "v").wait().unwrap();
+    assert!(background_threads() >= 1);
+    drop(third);
+    let started = Instant::now();
+    while background_threads() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(5), "it goes on");
+        thread::yield_now();
+    }
+    // And there is another one for the next.
+    let client = Client::connect(&server.endpoint).unwrap();
+    assert!(client.get("k").wait().unwrap().is_some());
+}
