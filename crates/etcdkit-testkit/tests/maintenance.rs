@@ -34,7 +34,7 @@ async fn each_etcd(
 async fn statuses(client: &Client) -> Vec<(String, Status)> {
     let mut statuses = Vec::new();
     for endpoint in client.endpoints() {
-        let status = client.maintenance().status(endpoint).await;
+        let status = client.maintenance().status(&endpoint).await;
         statuses.push((endpoint.to_owned(), status.expect("a status")));
     }
     statuses
@@ -329,7 +329,7 @@ async fn members_that_agree_have_equal_hashes() {
                 let start = Instant::now();
                 let maintenance = client.maintenance();
                 while maintenance
-                    .status(endpoint)
+                    .status(&endpoint)
                     .await
                     .expect("a status")
                     .header
@@ -339,14 +339,14 @@ async fn members_that_agree_have_equal_hashes() {
                     assert!(start.elapsed() < PATIENCE, "{etcd} lags behind");
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                let hash = maintenance.hash_kv(endpoint).revision(revision).await;
+                let hash = maintenance.hash_kv(&endpoint).revision(revision).await;
                 let hash = hash.expect("a hash");
                 assert_eq!(hash.header.revision, revision, "{etcd}");
                 if etcd.version().minor >= 6 {
                     assert_eq!(hash.hash_revision, revision, "{etcd}");
                 }
                 keys.push(hash.hash);
-                let hash = maintenance.hash(endpoint).await.expect("a hash");
+                let hash = maintenance.hash(&endpoint).await.expect("a hash");
                 assert_ne!(hash.header.member_id, MemberId(0), "{etcd}");
                 backends.push(hash.hash);
             }

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn connect(client: Client) -> Result<()> {
     // `Client::connect(endpoints)` has verified that an endpoint answers. A builder sets more:
-    let endpoints: Vec<String> = client.endpoints().map(String::from).collect();
+    let endpoints: Vec<String> = client.endpoints().collect();
     let client = Client::builder()
         .endpoints(endpoints)
         .connect_timeout(Duration::from_secs(2))
@@ -35,7 +35,7 @@ async fn connect(client: Client) -> Result<()> {
     }
 
     for endpoint in client.endpoints() {
-        let status = client.maintenance().status(endpoint).await?;
+        let status = client.maintenance().status(&endpoint).await?;
         println!(
             "{endpoint}: etcd {}, revision {}, {} bytes on disk",
             status.version, status.header.revision, status.db_size

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::Future,
     sync::{Arc, Weak},
 };
 
@@ -10,16 +11,19 @@ use http::uri::PathAndQuery;
 use prost::Message;
 
 use crate::{
-    Error, Result,
+    EndpointMode, Error, Result,
     auth::TokenSource,
     config::{ClientBuilder, Config},
+    endpoints::Upkeep,
     exec::{Call, Method, Request, RetryBudget},
     lease,
     policy::Class,
     transport::{
+        closing::Closing,
         dial::Dialer,
         endpoint::{Endpoint, IntoEndpoints},
         pool::{Limits, Pool},
+        roster::Roster,
     },
     watch,
     wire::Frame,
@@ -68,14 +72,20 @@ impl Client {
         Self::builder().endpoints(endpoints).connect().await
     }
 
+    /// The client that the environment describes, as etcdctl reads it, without waiting for a
+    /// connection; see [`ClientBuilder::from_env`] for the variables, and for a client that is
+    /// verified.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig), which names the variable.
+    pub fn from_env() -> Result<Self> {
+        ClientBuilder::from_env()?.connect_lazy()
+    }
+
     /// Begins a client with settings of its own.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
-    }
-
-    /// The endpoints of the client, as errors name them.
-    pub fn endpoints(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.core.pool.endpoints().map(|endpoint| &*endpoint.text)
     }
 }
 
@@ -100,7 +110,10 @@ pub(crate) struct Core {
     pub(crate) leases: lease::Hub,
     pub(crate) budget: RetryBudget,
     pub(crate) watches: watch::Hub,
-    dialer: Arc<Dialer>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) closing: Arc<Closing>,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) dialer: Arc<Dialer>,
     limits: Limits,
     pub(crate) tokens: Arc<TokenSource>,
     /// Keeps the background thread for as long as anything needs the core.
@@ -119,12 +132,20 @@ pub(crate) static HEALTH: Method = Method {
 impl Core {
     pub(crate) fn new(
         config: Config,
-        dialer: Arc<Dialer>,
         limits: Limits,
-        endpoints: Vec<Endpoint>,
+        dialer: Arc<Dialer>,
+        closing: Arc<Closing>,
         tokens: Arc<TokenSource>,
+        roster: Roster,
+        upkeep: Upkeep,
     ) -> Self {
-        let pool = Pool::new(Arc::clone(&dialer), limits, endpoints);
+        let roster = Arc::new(roster);
+        let pool = Pool::new(
+            Arc::clone(&dialer),
+            limits,
+            Arc::clone(&roster),
+            Arc::clone(&closing),
+        );
         Self {
             config,
             streams: pool.sibling(),
@@ -132,6 +153,9 @@ impl Core {
             leases: lease::Hub::new(),
             budget: RetryBudget::new(),
             watches: watch::Hub::default(),
+            roster,
+            closing,
+            upkeep,
             dialer,
             limits,
             tokens,
@@ -139,6 +163,20 @@ impl Core {
             background: std::sync::OnceLock::new(),
             home: Weak::new(),
         }
+    }
+
+    /// The core as a client shares it.
+    pub(crate) fn shared(self) -> Arc<Self> {
+        let core = Arc::new(self);
+        for pool in [&core.pool, &core.streams] {
+            let core = Arc::downgrade(&core);
+            pool.on_start(move || {
+                if let Some(core) = core.upgrade() {
+                    core.keep_up();
+                }
+            });
+        }
+        core
     }
 
     /// The core that logs in: all cores of a client share one token.
@@ -149,21 +187,47 @@ impl Core {
     /// The core to ask one endpoint through, and the endpoint's place in it: this one if the
     /// endpoint is the client's, otherwise one of its own with the same settings.
     pub(crate) fn at(self: &Arc<Self>, endpoint: &str) -> Result<(Arc<Self>, usize)> {
-        let secure = self.pool.endpoints().any(|endpoint| endpoint.tls);
-        let wanted = Endpoint::parse(endpoint, secure)?;
-        if let Some(place) = self.pool.endpoints().position(|known| **known == wanted) {
-            return Ok((Arc::clone(self), place));
+        self.at_endpoint(Endpoint::parse(endpoint, self.speaks_tls())?)
+    }
+
+    /// The same for an endpoint that is parsed.
+    pub(crate) fn at_endpoint(self: &Arc<Self>, wanted: Endpoint) -> Result<(Arc<Self>, usize)> {
+        let places = self.roster.places();
+        if let Some(place) = places.iter().find(|place| *place.endpoint == wanted) {
+            return Ok((Arc::clone(self), place.number));
         }
-        if wanted.tls && !secure {
+        if wanted.tls && !self.speaks_tls() {
             return Err(Error::invalid_config(format!(
                 "{wanted} needs TLS, which the client has not set up: its own endpoints use none"
             )));
         }
-        let dialer = Arc::clone(&self.dialer);
-        let tokens = Arc::clone(&self.tokens);
-        let mut core = Self::new(self.config, dialer, self.limits, vec![wanted], tokens);
+        let mut core = Self::new(
+            self.config,
+            self.limits,
+            Arc::clone(&self.dialer),
+            Arc::clone(&self.closing),
+            Arc::clone(&self.tokens),
+            Roster::new(EndpointMode::RoundRobin, vec![wanted]),
+            Upkeep::default(),
+        );
         core.home = Arc::downgrade(&self.home());
-        Ok((Arc::new(core), 0))
+        let core = Arc::new(core);
+        let place = core.roster.places().first().map_or(0, |place| place.number);
+        Ok((core, place))
+    }
+
+    /// Whether the core is not a client's own, but for an endpoint that is none of its.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.home.strong_count() > 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing.is_closed()
+    }
+
+    /// Ends when the client is closed, for tasks that serve it.
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.closing.closed()
     }
 
     /// Waits for a connection, asks for the server's health, which needs no permission, and logs in

@@ -223,6 +223,11 @@ impl Error {
         self
     }
 
+    /// A request of a client that was closed.
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the client was closed")
+    }
+
     /// An etcd error found by the client itself, before sending.
     pub(crate) fn etcd(error: EtcdError) -> Self {
         let mut this = Self::new(error.into(), error.text());

@@ -118,6 +118,7 @@ mod auth;
 pub mod blocking;
 mod client;
 mod config;
+mod endpoints;
 mod error;
 mod exec;
 mod lease;
@@ -142,6 +143,7 @@ pub use auth::{
 };
 pub use client::Client;
 pub use config::{ClientBuilder, Discovery, EndpointMode, RetryPolicy};
+pub use endpoints::{EndpointSync, RejectedEndpoint};
 pub use error::{Code, Error, ErrorKind, Outcome, Result};
 pub use exec::{Call, CallOptions};
 pub use lease::{

@@ -15,7 +15,7 @@ use crate::{
     wire::Frame,
 };
 
-static MEMBER_LIST: Method = Method {
+pub(crate) static MEMBER_LIST: Method = Method {
     name: "member list",
     path: PathAndQuery::from_static("/etcdserverpb.Cluster/MemberList"),
 };

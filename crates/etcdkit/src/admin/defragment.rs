@@ -75,12 +75,11 @@ impl IntoFuture for Defragment<'_> {
             let (core, place) = found.map_err(|error| error.with_operation(DEFRAGMENT.name))?;
             let patience = core.config.request_timeout.min(limit);
             let chosen = core.pool.chosen(Tried::default(), Some(place));
-            let Ok(connection) = timeout(patience, chosen).await else {
-                let error = core.pool.unreachable(Some(place));
-                return Err(error
-                    .with_operation(DEFRAGMENT.name)
-                    .with_story(0, patience));
-            };
+            let late = || core.pool.unreachable(Some(place)).with_story(0, patience);
+            let connection = timeout(patience, chosen)
+                .await
+                .unwrap_or_else(|_| Err(late()))
+                .map_err(|error| error.with_operation(DEFRAGMENT.name))?;
             let _avoided = connection.pulse.health.avoid();
             let request = Request {
                 method: &DEFRAGMENT,

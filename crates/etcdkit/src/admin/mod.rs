@@ -12,6 +12,7 @@ mod peer_url;
 mod status;
 
 pub use alarm::{Alarm, AlarmKind, AlarmList, Disarm, DisarmAll, ListAlarms};
+pub(crate) use cluster::MEMBER_LIST;
 pub use cluster::{Cluster, ListMembers, Member, MemberList};
 pub use defragment::{Defragment, Defragmented};
 pub use downgrade::{DowngradeResponse, Downgrades, RequestDowngrade};

@@ -11,16 +11,19 @@ use tower_service::Service;
 use super::yaml;
 use super::{Discovery, EndpointMode, RetryPolicy, Settings, environment, url};
 #[cfg(feature = "tls")]
-use crate::transport::tls::{Tls, TlsConnector};
+use crate::Tls;
 use crate::{
     Blob, Client, Error, Result,
     auth::TokenSource,
     client::Core,
+    endpoints::{Upkeep, resolve},
     transport::{
+        closing::Closing,
         connection::KeepAlive,
         dial::{Connector, Dialer},
         endpoint::{Endpoint, IntoEndpoints},
         pool::Limits,
+        roster::Roster,
     },
     wrap::namespace::Namespace,
 };
@@ -330,14 +333,25 @@ impl ClientBuilder {
     ///
     /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) for settings that cannot work;
     /// [`Connect`](crate::ErrorKind::Connect) or [`Tls`](crate::ErrorKind::Tls), with the cause of
-    /// each endpoint, as soon as all endpoints have failed.
-    pub async fn connect(self) -> Result<Client> {
+    /// each endpoint, as soon as all endpoints have failed, or if DNS knows none;
+    /// [`OldCluster`](crate::ErrorKind::OldCluster) as [`require_server`](Self::require_server) says.
+    pub async fn connect(mut self) -> Result<Client> {
+        if let Some(discovery) = &self.settings.discovery {
+            let found = resolve(discovery).await?;
+            self.settings.endpoints.add(found);
+        }
+        let oldest = self.settings.oldest_server;
         let client = self.connect_lazy()?;
         client.core.verify().await?;
+        if let Some(oldest) = oldest {
+            client.core.require_server(oldest).await?;
+        }
         Ok(client)
     }
 
     /// Makes the client without waiting for a connection; the first call opens them.
+    ///
+    /// What only a server can tell, such as its [version](Self::require_server), is not looked at.
     ///
     /// # Errors
     ///
@@ -347,40 +361,43 @@ impl ClientBuilder {
         let settings = self.settings;
         settings.check()?;
         let credentials = settings.offered.clone().credentials()?;
-        let dialer = Dialer {
-            connector: self.connector,
-            #[cfg(feature = "tls")]
-            tls: match endpoints.iter().any(|endpoint| endpoint.tls) {
-                true => Some(TlsConnector::new(settings.tls.clone().unwrap_or_default())?),
-                false => None,
-            },
-        };
+        #[cfg(feature = "tls")]
+        let dialer = Dialer::new(self.connector, settings.tls());
+        #[cfg(not(feature = "tls"))]
+        let dialer = Dialer::new(self.connector);
+        dialer.prepare(&endpoints)?;
         let limits = Limits {
             connect_timeout: settings.connect_timeout,
             per_endpoint: settings.connections_per_endpoint,
             keep_alive: settings.keep_alive,
         };
-        let tokens = Arc::new(TokenSource::new(credentials));
         let core = Core::new(
             settings.config(),
-            Arc::new(dialer),
             limits,
-            endpoints,
-            tokens,
+            Arc::new(dialer),
+            Arc::new(Closing::new()),
+            Arc::new(TokenSource::new(credentials)),
+            Roster::new(settings.endpoint_mode, endpoints),
+            Upkeep::new(settings.discovery, settings.auto_sync),
         );
         Ok(Client {
-            core: Arc::new(core),
+            core: core.shared(),
             namespace: Namespace::new(&settings.namespace),
         })
     }
 
+    /// The endpoints that are known without asking anybody.
     fn endpoints_now(&self) -> Result<Vec<Endpoint>> {
         if !self.settings.endpoints.is_empty() {
             return self.settings.parse_endpoints();
         }
-        match self.connector {
-            Some(_) => Ok(vec![Endpoint::in_process()]),
-            None => Err(Error::invalid_config(
+        match (&self.connector, &self.settings.discovery) {
+            (_, Some(_)) if cfg!(feature = "discovery") => Ok(Vec::new()),
+            (_, Some(_)) => Err(Error::invalid_config(
+                "discovery by DNS, which etcdkit was built without; enable its feature discovery",
+            )),
+            (Some(_), None) => Ok(vec![Endpoint::in_process()]),
+            (None, None) => Err(Error::invalid_config(
                 "no endpoints; give at least one, such as http://127.0.0.1:2379",
             )),
         }

@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) max_receive_bytes: usize,
     pub(crate) retry: RetryPolicy,
     pub(crate) serializable: bool,
+    /// Whether endpoints without a scheme speak TLS.
+    pub(crate) wants_tls: bool,
 }
 
 impl Default for Settings {
@@ -86,6 +88,7 @@ impl Settings {
             max_receive_bytes: self.max_receive_bytes,
             retry: self.retry,
             serializable: self.serializable,
+            wants_tls: self.wants_tls(),
         }
     }
 
@@ -100,6 +103,18 @@ impl Settings {
         return self.tls.is_some();
         #[cfg(not(feature = "tls"))]
         false
+    }
+
+    /// The TLS settings, for endpoints that need some.
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(&self) -> Tls {
+        let tls = self.tls.clone().unwrap_or_default();
+        match &self.discovery {
+            // etcdctl's rule: the certificate vouches for the domain that was asked for, since the
+            // names that DNS answered with prove nothing.
+            Some(discovery) if discovery.secure_only => tls.or_server_name(&discovery.domain),
+            _ => tls,
+        }
     }
 
     /// Refuses settings that cannot work.

@@ -351,6 +351,9 @@ impl<T> Running<T> {
 
     fn choose(&mut self) -> Turn<T> {
         let Plan { core, request, .. } = &self.plan;
+        if core.is_closed() {
+            return Turn::Done(Err(self.conclude(Error::closed())));
+        }
         let connection = match core.pool.choose(self.tried, request.only) {
             Some(connection) => connection,
             None => {
@@ -436,6 +439,9 @@ impl<T> Running<T> {
             core.pool.retire(&connection);
         }
         self.in_doubt |= verdict.outcome == Outcome::Unknown;
+        if core.is_closed() {
+            return Turn::Done(Err(self.conclude(Error::closed().with_source(error))));
+        }
         if core.refused(self.plan.request.class, self.generation, ending) {
             return self.refused(error);
         }

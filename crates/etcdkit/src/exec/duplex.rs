@@ -43,7 +43,13 @@ impl Duplex {
         class: Class,
         tried: Tried,
     ) -> Result<Self, Broken> {
-        let connection = core.streams.chosen(tried, None).await;
+        let connection = match core.streams.chosen(tried, None).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let (error, passing) = (error.with_operation(method.name), false);
+                return Err(Broken { error, passing });
+            }
+        };
         let admitted = match core.admitted(class).await {
             Ok(admitted) => admitted,
             Err(error) => {
@@ -152,6 +158,13 @@ fn broken(
     connection: &Arc<Connection>,
 ) -> Broken {
     let (ending, verdict, error) = explain(failure, class, connection);
+    if core.is_closed() {
+        let error = Error::closed().with_operation(method.name);
+        return Broken {
+            error,
+            passing: false,
+        };
+    }
     if ending == Ending::NotSent {
         core.streams.retire(connection);
     }

@@ -44,12 +44,10 @@ impl Replies {
         let operation = request.method.name;
         let within = request.timeout.unwrap_or(core.config.request_timeout);
         let chosen = core.pool.chosen(Tried::default(), request.only);
-        let connection = timeout(within, chosen).await.map_err(|_| {
-            core.pool
-                .unreachable(request.only)
-                .with_operation(operation)
-                .with_story(0, within)
-        })?;
+        let connection = timeout(within, chosen)
+            .await
+            .unwrap_or_else(|_| Err(core.pool.unreachable(request.only).with_story(0, within)))
+            .map_err(|error| error.with_operation(operation))?;
         let admitted = core.admitted(request.class);
         let admitted = timeout(within, admitted)
             .await
@@ -106,6 +104,13 @@ impl Replies {
         };
         let connection = self.attempt.connection();
         let (ending, Verdict { retry, .. }, error) = explain(failure, self.class, connection);
+        if self.core.is_closed() {
+            let error = Error::closed().with_operation(self.operation);
+            return Err(Broken {
+                error,
+                passing: false,
+            });
+        }
         if ending == Ending::NotSent {
             self.core.pool.retire(connection);
         }

@@ -245,8 +245,13 @@ impl Pulse {
         self.broke.get().map(String::as_str)
     }
 
-    /// Runs a connection until it breaks or goes silent.
-    pub(crate) async fn run(self: Arc<Self>, mut engine: Engine, pings: KeepAlive) -> io::Error {
+    /// Runs a connection until it breaks, goes silent or shall be torn down.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut engine: Engine,
+        pings: KeepAlive,
+        torn_down: impl Future<Output = ()>,
+    ) -> io::Error {
         let Engine { driver, ping_pong } = &mut engine;
         tokio::select! {
             ended = &mut *driver => match ended {
@@ -258,6 +263,13 @@ impl Pulse {
                 let _ = self.broke.set(silence.to_string());
                 driver.abort();
                 silence
+            }
+            () = torn_down => {
+                let _ = self.broke.set("it was given up".to_owned());
+                driver.abort();
+                // Ends as soon as the socket is closed.
+                let _ = driver.await;
+                io::Error::from(io::ErrorKind::ConnectionAborted)
             }
         }
     }

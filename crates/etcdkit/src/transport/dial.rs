@@ -3,6 +3,8 @@
 
 pub(super) mod first_words;
 
+#[cfg(feature = "tls")]
+use std::sync::OnceLock;
 use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
 
 use http::Uri;
@@ -16,6 +18,9 @@ use tower_service::Service;
 
 use self::first_words::{First, FirstWords};
 use super::endpoint::{Address, Endpoint};
+#[cfg(feature = "tls")]
+use super::tls::{Tls, TlsConnector};
+use crate::Error;
 
 /// How long one address of a host is tried before the next one is tried beside it (RFC 8305).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -36,9 +41,12 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<BoxedIo>> + Send>>;
 /// Opens byte streams to endpoints.
 pub(crate) struct Dialer {
     /// The caller's own connector; without one, sockets are opened.
-    pub(crate) connector: Option<Connector>,
+    connector: Option<Connector>,
     #[cfg(feature = "tls")]
-    pub(crate) tls: Option<super::tls::TlsConnector>,
+    tls: Tls,
+    /// Made when the first endpoint needs it.
+    #[cfg(feature = "tls")]
+    tls_connector: OnceLock<TlsConnector>,
 }
 
 /// Why no byte stream could be opened.
@@ -50,6 +58,29 @@ pub(crate) struct DialError {
 }
 
 impl Dialer {
+    pub(crate) fn new(connector: Option<Connector>, #[cfg(feature = "tls")] tls: Tls) -> Self {
+        Self {
+            connector,
+            #[cfg(feature = "tls")]
+            tls,
+            #[cfg(feature = "tls")]
+            tls_connector: OnceLock::new(),
+        }
+    }
+
+    /// Reads what the endpoints need, and fails if it cannot be used.
+    pub(crate) fn prepare(&self, endpoints: &[Endpoint]) -> Result<(), Error> {
+        #[cfg(feature = "tls")]
+        if endpoints.iter().any(|endpoint| endpoint.tls) && self.tls_connector.get().is_none() {
+            let connector = TlsConnector::new(self.tls.clone())?;
+            // Another thread may have been faster, with the same.
+            let _ = self.tls_connector.set(connector);
+        }
+        #[cfg(not(feature = "tls"))]
+        let _ = endpoints;
+        Ok(())
+    }
+
     pub(crate) async fn dial(&self, endpoint: &Endpoint) -> Result<BoxedIo, DialError> {
         let plain = |source| DialError { source, tls: false };
         let io = match (&self.connector, &endpoint.address) {
@@ -88,7 +119,7 @@ impl Dialer {
         }
         let failed = |source| DialError { source, tls: true };
         #[cfg(feature = "tls")]
-        return match &self.tls {
+        return match self.tls_connector.get() {
             Some(tls) => tls.connect(endpoint.host(), io).await.map_err(failed),
             None => Err(failed(io::Error::other(
                 "the client speaks TLS only if one of its own endpoints does",

@@ -142,6 +142,10 @@ impl Endpoint {
         }
     }
 
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self.address, Address::Tcp { .. })
+    }
+
     pub(crate) fn scheme(&self) -> Scheme {
         if self.tls {
             Scheme::HTTPS
@@ -162,10 +166,9 @@ pub(crate) fn parse_all(texts: &[String], tls_configured: bool) -> Result<Vec<En
         }
     }
     let on_tcp = |tls| {
-        let is_tcp = |address: &Address| matches!(address, Address::Tcp { .. });
         endpoints
             .iter()
-            .any(|endpoint| endpoint.tls == tls && is_tcp(&endpoint.address))
+            .any(|endpoint| endpoint.tls == tls && endpoint.is_tcp())
     };
     if on_tcp(true) && on_tcp(false) {
         return Err(Error::invalid_config(

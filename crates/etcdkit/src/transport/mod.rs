@@ -5,6 +5,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod backoff;
+pub(crate) mod closing;
 pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod endpoint;
@@ -14,6 +15,7 @@ pub(crate) mod metadata;
 pub(crate) mod pick;
 pub(crate) mod pool;
 mod reply;
+pub(crate) mod roster;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 

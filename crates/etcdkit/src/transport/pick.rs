@@ -7,6 +7,8 @@ pub(crate) struct Candidate {
     pub(crate) endpoint: usize,
     /// Whether the endpoint has lately refused or missed something.
     pub(crate) suspect: bool,
+    /// Whether requests shall stay at the endpoint.
+    pub(crate) pinned: bool,
     /// Requests that wait for an answer on the connection.
     pub(crate) in_flight: usize,
 }
@@ -30,8 +32,9 @@ impl Tried {
     }
 }
 
-/// The best candidate: not suspect before suspect, untried before tried, then the one with the
-/// fewest requests in flight; among equals the first from place `start` on, which callers rotate.
+/// The best candidate: not suspect before suspect, untried before tried, the pinned one before others,
+/// then the one with the fewest requests in flight; among equals the first from place `start` on,
+/// which callers rotate.
 pub(crate) fn pick(
     candidates: impl ExactSizeIterator<Item = Candidate>,
     start: usize,
@@ -45,6 +48,7 @@ pub(crate) fn pick(
             (
                 candidate.suspect,
                 tried.contains(candidate.endpoint),
+                !candidate.pinned,
                 candidate.in_flight,
                 turn,
             )
@@ -60,6 +64,7 @@ mod tests {
         Candidate {
             endpoint,
             suspect,
+            pinned: false,
             in_flight,
         }
     }
@@ -110,5 +115,18 @@ mod tests {
     fn a_retry_goes_elsewhere() {
         let both = [candidate(0, false, 0), candidate(1, false, 5)];
         assert_eq!(choose(&both, 0, &[0]), Some(1));
+    }
+
+    #[test]
+    fn the_pinned_one_is_kept_until_it_fails() {
+        let pinned = |suspect| Candidate {
+            pinned: true,
+            ..candidate(1, suspect, 9)
+        };
+        let healthy = [candidate(0, false, 0), pinned(false)];
+        assert_eq!(choose(&healthy, 0, &[]), Some(1));
+        assert_eq!(choose(&healthy, 0, &[1]), Some(0));
+        let ill = [candidate(0, false, 0), pinned(true)];
+        assert_eq!(choose(&ill, 1, &[]), Some(0));
     }
 }

@@ -2,11 +2,13 @@
 //! are.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::Future,
+    io,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,6 +16,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
+    runtime::Handle,
     sync::watch,
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -21,11 +24,11 @@ use tokio::{
 
 use super::{
     backoff::Backoff,
+    closing::Closing,
     connection::{ConnectError, Connection, KeepAlive},
     dial::Dialer,
-    endpoint::Endpoint,
-    health::Health,
     pick::{Candidate, Tried, pick},
+    roster::{Place, Roster},
 };
 use crate::{Error, ErrorKind, observe};
 
@@ -42,76 +45,137 @@ pub(crate) struct Limits {
     pub(crate) keep_alive: KeepAlive,
 }
 
-/// All connections of one client.
+/// All connections of one client that serve the same purpose.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    /// One task for each connection; started when a call finds none, since only then is there surely
-    /// a runtime, and again when that runtime is gone.
-    refillers: Mutex<Vec<AbortOnDrop>>,
+    /// Started when a call finds no connection, since only then is there surely a runtime, and again
+    /// when that runtime is gone.
+    refillers: Mutex<Refillers>,
+    on_start: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 struct Shared {
     dialer: Arc<Dialer>,
     limits: Limits,
-    slots: Vec<Slot>,
+    roster: Arc<Roster>,
+    closing: Arc<Closing>,
+    /// What becomes of requests under way at an endpoint that is removed.
+    parting: Leave,
+    slots: ArcSwap<Vec<Arc<Slot>>>,
     ready: ArcSwap<Vec<Arc<Connection>>>,
     /// Told whenever a connection opens or fails to open.
     changed: watch::Sender<()>,
+    /// How many connections there are, with those that only finish what is under way.
+    open: watch::Sender<usize>,
     turn: AtomicUsize,
+    /// Why no endpoint is known.
+    unknown: Mutex<Option<Arc<Error>>>,
 }
 
 /// One endpoint's part of the pool.
 struct Slot {
-    endpoint: Arc<Endpoint>,
-    health: Arc<Health>,
+    place: Arc<Place>,
     /// Why the last attempt to connect failed; empty while connected or not yet tried.
     failure: Mutex<Option<Arc<ConnectError>>>,
+    leave: watch::Sender<Option<Leave>>,
+}
+
+/// How connections to an endpoint end when it is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    /// With the last request that is under way.
+    Finished,
+    /// At once, with what is under way.
+    AtOnce,
+}
+
+/// The tasks that keep connections open, by place and turn.
+#[derive(Default)]
+struct Refillers {
+    runtime: Option<Handle>,
+    tasks: BTreeMap<(usize, usize), AbortOnDrop>,
 }
 
 /// A future that ends when a connection may be there.
 pub(crate) type Change = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Pool {
-    pub(crate) fn new(dialer: Arc<Dialer>, limits: Limits, endpoints: Vec<Endpoint>) -> Self {
-        let slots = endpoints.into_iter().map(|endpoint| Slot {
-            health: Arc::new(Health::of(Arc::clone(&endpoint.text))),
-            endpoint: Arc::new(endpoint),
-            failure: Mutex::new(None),
-        });
-        Self::of(dialer, limits, slots.collect())
+    pub(crate) fn new(
+        dialer: Arc<Dialer>,
+        limits: Limits,
+        roster: Arc<Roster>,
+        closing: Arc<Closing>,
+    ) -> Self {
+        Self::of(dialer, limits, roster, closing, Leave::Finished)
     }
 
-    fn of(dialer: Arc<Dialer>, limits: Limits, slots: Vec<Slot>) -> Self {
+    fn of(
+        dialer: Arc<Dialer>,
+        limits: Limits,
+        roster: Arc<Roster>,
+        closing: Arc<Closing>,
+        parting: Leave,
+    ) -> Self {
         let shared = Shared {
             dialer,
             limits,
-            slots,
+            roster,
+            closing,
+            parting,
+            slots: ArcSwap::default(),
             ready: ArcSwap::default(),
             changed: watch::Sender::new(()),
+            open: watch::Sender::new(0),
             turn: AtomicUsize::new(0),
+            unknown: Mutex::default(),
         };
-        Self {
+        let this = Self {
             shared: Arc::new(shared),
             refillers: Mutex::default(),
-        }
+            on_start: OnceLock::new(),
+        };
+        this.follow();
+        this
     }
 
-    /// A pool of other connections to the same endpoints, which are found healthy or not together.
+    /// A pool of other connections to the same endpoints, for streams that live long and are taken up
+    /// elsewhere when they break. Endpoints are found healthy or not together.
     pub(crate) fn sibling(&self) -> Self {
-        let slots = self.shared.slots.iter().map(|slot| Slot {
-            endpoint: Arc::clone(&slot.endpoint),
-            health: Arc::clone(&slot.health),
-            failure: Mutex::new(None),
-        });
+        let shared = &self.shared;
         let limits = Limits {
             per_endpoint: 1,
-            ..self.shared.limits
+            ..shared.limits
         };
-        Self::of(Arc::clone(&self.shared.dialer), limits, slots.collect())
+        let (dialer, roster) = (Arc::clone(&shared.dialer), Arc::clone(&shared.roster));
+        let closing = Arc::clone(&shared.closing);
+        Self::of(dialer, limits, roster, closing, Leave::AtOnce)
     }
 
-    pub(crate) fn endpoints(&self) -> impl ExactSizeIterator<Item = &Arc<Endpoint>> {
-        self.shared.slots.iter().map(|slot| &slot.endpoint)
+    /// Takes up the roster's endpoints as they are now.
+    ///
+    /// Those that are gone get no further requests; what is under way there is finished, or, for
+    /// streams that are better taken up elsewhere, ended.
+    pub(crate) fn follow(&self) {
+        let mut refillers = lock(&self.refillers);
+        let places = self.shared.roster.places();
+        let old = self.shared.slots.load_full();
+        let slots = places.into_iter().map(|place| {
+            let known = old.iter().find(|slot| slot.place.number == place.number);
+            known
+                .map(Arc::clone)
+                .unwrap_or_else(|| Arc::new(Slot::new(place)))
+        });
+        let slots: Vec<_> = slots.collect();
+        let stays = |number| slots.iter().any(|slot| slot.place.number == number);
+        self.shared.retain(|connection| stays(connection.place));
+        for gone in old.iter().filter(|slot| !stays(slot.place.number)) {
+            gone.leave.send_replace(Some(self.shared.parting));
+        }
+        self.shared.slots.store(Arc::new(slots));
+        if let Some(runtime) = refillers.runtime.clone() {
+            self.refill(&mut refillers, &runtime);
+        }
+        self.shared.changed.send_replace(());
     }
 
     /// The best connection of those that are open; `only` names the one endpoint to take.
@@ -121,7 +185,8 @@ impl Pool {
             self.start();
             return None;
         }
-        if let ([connection], None) = (&ready[..], only) {
+        let pinned = self.shared.roster.pinned();
+        if let ([connection], None, None) = (&ready[..], only, pinned) {
             return Some(Arc::clone(connection));
         }
         if let Some(place) = only {
@@ -132,20 +197,44 @@ impl Pool {
         let candidates = ready.iter().map(|connection| Candidate {
             endpoint: connection.place,
             suspect: connection.pulse.health.is_suspect(),
+            pinned: pinned == Some(connection.place),
             in_flight: connection.pulse.in_flight(),
         });
-        pick(candidates, turn, tried)
-            .and_then(|place| ready.get(place))
-            .map(Arc::clone)
+        let chosen = pick(candidates, turn, tried).and_then(|place| ready.get(place))?;
+        if pinned.is_some_and(|pinned| pinned != chosen.place) {
+            self.pin(&ready, pinned, chosen);
+        }
+        Some(Arc::clone(chosen))
+    }
+
+    /// Requests stay at another endpoint from now on, unless they only left theirs for once.
+    fn pin(&self, ready: &[Arc<Connection>], pinned: Option<usize>, chosen: &Connection) {
+        let still_good = ready.iter().any(|connection| {
+            Some(connection.place) == pinned && !connection.pulse.health.is_suspect()
+        });
+        if !still_good {
+            self.shared.roster.pin(chosen.place);
+        }
     }
 
     /// The best connection, waiting until there is one.
-    pub(crate) async fn chosen(&self, tried: Tried, only: Option<usize>) -> Arc<Connection> {
+    ///
+    /// # Errors
+    ///
+    /// Only when the client is closed.
+    pub(crate) async fn chosen(
+        &self,
+        tried: Tried,
+        only: Option<usize>,
+    ) -> Result<Arc<Connection>, Error> {
         loop {
             // Subscribed before looking, or an opening in between would be missed.
             let change = self.change();
+            if self.shared.closing.is_closed() {
+                return Err(Error::closed());
+            }
             match self.choose(tried, only) {
-                Some(connection) => return connection,
+                Some(connection) => return Ok(connection),
                 None => change.await,
             }
         }
@@ -163,12 +252,17 @@ impl Pool {
             .any(|other| !tried.contains(other.place) && !other.pulse.health.is_suspect())
     }
 
-    /// A future that ends with the next change of connections, counted from now.
+    /// A future that ends with the next change of connections, counted from now, and when the client
+    /// is closed.
     pub(crate) fn change(&self) -> Change {
         let mut changes = self.shared.changed.subscribe();
+        let closed = self.shared.closing.closed();
         Box::pin(async move {
-            // An error would mean that the pool is gone, and with it whoever waits here.
-            let _ = changes.changed().await;
+            tokio::select! {
+                // An error would mean that the pool is gone, and with it whoever waits here.
+                _ = changes.changed() => {}
+                () = closed => {}
+            }
         })
     }
 
@@ -185,12 +279,8 @@ impl Pool {
                 if self.choose(Tried::default(), None).is_some() {
                     return true;
                 }
-                if self
-                    .shared
-                    .slots
-                    .iter()
-                    .all(|slot| lock(&slot.failure).is_some())
-                {
+                let slots = self.shared.slots.load_full();
+                if slots.iter().all(|slot| lock(&slot.failure).is_some()) {
                     return false;
                 }
                 change.await;
@@ -208,23 +298,31 @@ impl Pool {
         connection.pulse.retired.notify_one();
     }
 
+    /// Notes why no endpoint is known.
+    pub(crate) fn no_endpoint_because(&self, error: Error) {
+        *lock(&self.shared.unknown) = Some(Arc::new(error));
+    }
+
     /// Why there is no connection, endpoint by endpoint.
     pub(crate) fn unreachable(&self, only: Option<usize>) -> Error {
+        let slots = self.shared.slots.load_full();
+        let concerned = |slot: &&Arc<Slot>| only.is_none_or(|only| only == slot.place.number);
+        if !slots.iter().any(|slot| concerned(&slot)) {
+            return self.without_endpoint(only);
+        }
         let mut kind = ErrorKind::Connect;
         let (mut causes, mut source) = (Vec::new(), None);
-        for (place, slot) in self.shared.slots.iter().enumerate() {
-            if only.is_some_and(|only| only != place) {
-                continue;
-            }
+        for slot in slots.iter().filter(concerned) {
+            let endpoint = &slot.place.endpoint;
             causes.push(match &*lock(&slot.failure) {
                 Some(error) => {
                     if error.is_tls() {
                         kind = ErrorKind::Tls;
                     }
                     source.get_or_insert_with(|| Arc::clone(error));
-                    format!("{}: {error}", slot.endpoint)
+                    format!("{endpoint}: {error}")
                 }
-                None => format!("{}: no connection yet", slot.endpoint),
+                None => format!("{endpoint}: no connection yet"),
             });
         }
         let what = format!("no endpoint can be reached ({})", causes.join("; "));
@@ -235,20 +333,57 @@ impl Pool {
         }
     }
 
+    fn without_endpoint(&self, only: Option<usize>) -> Error {
+        if only.is_some() {
+            let what = "the endpoint is no longer one of the client's";
+            return Error::new(ErrorKind::Connect, what);
+        }
+        match &*lock(&self.shared.unknown) {
+            Some(error) => Error::caused_by(error),
+            None => Error::new(ErrorKind::Connect, "no endpoint is known yet"),
+        }
+    }
+
+    /// Has something done, too, whenever the pool starts.
+    pub(crate) fn on_start(&self, act: impl Fn() + Send + Sync + 'static) {
+        // There is one owner, which does this once.
+        let _ = self.on_start.set(Box::new(act));
+    }
+
     fn start(&self) {
-        let mut refillers = lock(&self.refillers);
-        let per_endpoint = self.shared.limits.per_endpoint;
-        for turn in 0..self.shared.slots.len() * per_endpoint {
-            let task = || {
-                let shared = Arc::clone(&self.shared);
-                AbortOnDrop(tokio::spawn(refill(shared, turn / per_endpoint)))
-            };
-            match refillers.get_mut(turn) {
-                None => refillers.push(task()),
-                Some(refiller) if refiller.0.is_finished() => *refiller = task(),
-                Some(_) => {}
+        let runtime = Handle::current();
+        {
+            let mut refillers = lock(&self.refillers);
+            refillers.runtime = Some(runtime.clone());
+            self.refill(&mut refillers, &runtime);
+        }
+        if let Some(act) = self.on_start.get() {
+            act();
+        }
+    }
+
+    /// Sees to it that each connection has its task.
+    fn refill(&self, refillers: &mut Refillers, runtime: &Handle) {
+        refillers.tasks.retain(|_, task| !task.0.is_finished());
+        if self.shared.closing.is_closed() {
+            return;
+        }
+        for slot in self.shared.slots.load().iter() {
+            for turn in 0..self.shared.limits.per_endpoint {
+                let key = (slot.place.number, turn);
+                refillers.tasks.entry(key).or_insert_with(|| {
+                    let (shared, slot) = (Arc::clone(&self.shared), Arc::clone(slot));
+                    AbortOnDrop(runtime.spawn(refill(shared, slot)))
+                });
             }
         }
+    }
+
+    /// Waits until all connections have ended, which closing makes them do.
+    pub(crate) async fn ended(&self) {
+        let mut open = self.shared.open.subscribe();
+        // An error is impossible: the pool has the sender.
+        let _ = open.wait_for(|open| *open == 0).await;
     }
 }
 
@@ -272,19 +407,88 @@ impl Shared {
     }
 
     fn remove(&self, connection: &Arc<Connection>) {
+        self.retain(|other| !Arc::ptr_eq(other, connection));
+    }
+
+    fn retain(&self, stays: impl Fn(&Arc<Connection>) -> bool) {
         self.ready.rcu(|ready| {
             let mut ready = Vec::clone(ready);
-            ready.retain(|other| !Arc::ptr_eq(other, connection));
+            ready.retain(&stays);
             ready
         });
     }
 }
 
-/// Keeps one connection to one endpoint open, for as long as the pool lives.
-async fn refill(shared: Arc<Shared>, place: usize) {
-    let Some(slot) = shared.slots.get(place) else {
-        return;
-    };
+impl Slot {
+    fn new(place: Arc<Place>) -> Self {
+        Self {
+            place,
+            failure: Mutex::new(None),
+            leave: watch::Sender::new(None),
+        }
+    }
+
+    /// Ends when the endpoint is removed.
+    async fn removed(&self) {
+        // An error is impossible: the slot has the sender.
+        let _ = self.leave.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Ends when what is under way must end.
+    fn torn_down(&self, closing: &Closing) -> impl Future<Output = ()> + Send + use<> {
+        let mut leave = self.leave.subscribe();
+        let closed = closing.closed();
+        async move {
+            let at_once = async {
+                if leave
+                    .wait_for(|leave| *leave == Some(Leave::AtOnce))
+                    .await
+                    .is_err()
+                {
+                    std::future::pending().await
+                }
+            };
+            tokio::select! {
+                () = at_once => {}
+                () = closed => {}
+            }
+        }
+    }
+}
+
+/// One of the connections that are open.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.send_modify(|open| *open += 1);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
+    }
+}
+
+/// Keeps one connection to one endpoint open, for as long as the pool has the endpoint.
+async fn refill(shared: Arc<Shared>, slot: Arc<Slot>) {
+    let closed = shared.closing.closed();
+    tokio::select! {
+        biased;
+        () = closed => {}
+        () = slot.removed() => {}
+        () = keep_open(&shared, &slot) => {}
+    }
+}
+
+async fn keep_open(shared: &Arc<Shared>, slot: &Arc<Slot>) {
+    let Place {
+        number,
+        endpoint,
+        health,
+    } = &*slot.place;
     let Limits {
         connect_timeout,
         keep_alive,
@@ -292,38 +496,60 @@ async fn refill(shared: Arc<Shared>, place: usize) {
     } = shared.limits;
     let mut backoff = Backoff::new(REDIAL_FIRST, REDIAL_MOST);
     loop {
-        let (endpoint, health) = (Arc::clone(&slot.endpoint), Arc::clone(&slot.health));
-        match Connection::open(&shared.dialer, endpoint, place, health, connect_timeout).await {
+        let (to, of) = (Arc::clone(endpoint), Arc::clone(health));
+        match Connection::open(&shared.dialer, to, *number, of, connect_timeout).await {
             Ok((connection, engine)) => {
-                let connected = observe::Connected::to(&slot.endpoint.text);
+                let connected = observe::Connected::to(&endpoint.text);
                 *lock(&slot.failure) = None;
                 let opened = Instant::now();
-                shared.add(&connection);
                 let pulse = Arc::clone(&connection.pulse);
-                let mut running = Box::pin(Arc::clone(&pulse).run(engine, keep_alive));
+                // On a task of its own, which outlives this one: requests that the server still works
+                // on when the connection is retired finish, and it ends with the last of them.
+                let open = Open::new(shared);
+                let torn_down = slot.torn_down(&shared.closing);
+                let mut running = tokio::spawn({
+                    let pulse = Arc::clone(&pulse);
+                    async move {
+                        let error = pulse.run(engine, keep_alive, torn_down).await;
+                        drop(open);
+                        error
+                    }
+                });
+                let listed = Listed::new(shared, connection);
                 let broke = tokio::select! {
-                    error = &mut running => Some(error),
+                    error = &mut running => Some(error.unwrap_or_else(io::Error::other)),
                     () = pulse.retired.notified() => None,
                 };
-                shared.remove(&connection);
                 connected.lost(broke.as_ref());
-                if broke.is_none() {
-                    // Requests that the server still works on finish on the old connection, which
-                    // ends with the last of them.
-                    tokio::spawn(running);
-                }
+                drop(listed);
                 // A peer that hangs up on every connection at once is not dialled in a tight loop.
                 if opened.elapsed() >= STABLE_AFTER || pulse.has_answered() {
                     backoff.reset();
                 }
             }
             Err(error) => {
-                observe::cannot_connect(&slot.endpoint.text, &error);
+                observe::cannot_connect(&endpoint.text, &error);
                 *lock(&slot.failure) = Some(Arc::new(error));
                 shared.changed.send_replace(());
             }
         }
         sleep(backoff.next(fastrand::f64())).await;
+    }
+}
+
+/// A connection that calls can choose.
+struct Listed<'a>(&'a Shared, Arc<Connection>);
+
+impl<'a> Listed<'a> {
+    fn new(shared: &'a Shared, connection: Arc<Connection>) -> Self {
+        shared.add(&connection);
+        Self(shared, connection)
+    }
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.0.remove(&self.1);
     }
 }
 
@@ -333,12 +559,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endpoints = self
-            .endpoints()
-            .map(|endpoint| &*endpoint.text)
-            .collect::<Vec<_>>();
+        let slots = self.shared.slots.load();
+        let endpoints = slots.iter().map(|slot| &*slot.place.endpoint.text);
         f.debug_struct("Pool")
-            .field("endpoints", &endpoints)
+            .field("endpoints", &endpoints.collect::<Vec<_>>())
             .field("ready", &self.shared.ready.load().len())
             .finish_non_exhaustive()
     }

@@ -134,6 +134,10 @@ impl Lane {
                 }
                 Err(broken) => (Parting::Broken(broken), None),
             };
+            if self.core.is_closed() {
+                // Whatever is left ends with the lane.
+                return;
+            }
             self.session.disconnected();
             if since.elapsed() >= STABLE_AFTER {
                 self.tried = Tried::default();
