@@ -1,6 +1,10 @@
 //! One two-way stream, as watches and keep-alives need it.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use bytes::Bytes;
 
@@ -28,6 +32,8 @@ pub(crate) struct Duplex {
     class: Class,
     generation: u64,
     vigil: Vigil,
+    /// How the stream ended, until that is told.
+    end: Option<std::result::Result<Option<Bytes>, Failure>>,
     observed: observe::Stream,
 }
 
@@ -69,6 +75,7 @@ impl Duplex {
         Ok(Self {
             core: Arc::clone(core),
             vigil: Vigil::new(&connection),
+            end: None,
             observed: observe::Stream::opened(method.name, &connection.endpoint.text),
             exchange,
             method,
@@ -109,9 +116,12 @@ impl Duplex {
     }
 
     async fn receive(&mut self) -> Result<Bytes, Broken> {
-        let failure = poll_fn(|cx| match self.exchange.poll_message(cx) {
-            Poll::Ready(message) => Poll::Ready(Ok(message)),
-            Poll::Pending => self.vigil.poll(&self.core, cx).map(Err),
+        let failure = poll_fn(|cx| match self.end.take() {
+            Some(end) => Poll::Ready(Ok(end)),
+            None => match self.exchange.poll_message(cx) {
+                Poll::Ready(message) => Poll::Ready(Ok(message)),
+                Poll::Pending => self.vigil.poll(&self.core, cx).map(Err),
+            },
         });
         let failure = match failure.await {
             Ok(Ok(Some(message))) => {
@@ -137,6 +147,25 @@ impl Duplex {
             self.method,
             connection,
         ))
+    }
+
+    /// The next message, if it is there already. Whoever gets none calls [`next`](Self::next) to wait for
+    /// it, and to learn whether the stream has ended.
+    pub(crate) fn ready(&mut self) -> Option<Bytes> {
+        if self.end.is_some() {
+            return None;
+        }
+        match self
+            .exchange
+            .poll_message(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(Ok(Some(message))) => Some(message),
+            Poll::Ready(end) => {
+                self.end = Some(end);
+                None
+            }
+            Poll::Pending => None,
+        }
     }
 
     fn passing(&self, error: Error) -> Broken {

@@ -53,6 +53,9 @@ const PROGRESS_AGAIN: Duration = Duration::from_millis(250);
 /// How many commands are taken at a time.
 const BATCH: usize = 1024;
 
+/// How many messages are taken at a time before commands are looked at.
+const BURST: usize = 64;
+
 pub(super) struct Lane {
     core: Arc<Core>,
     commands: UnboundedReceiver<Command>,
@@ -213,11 +216,11 @@ impl Lane {
             waits.update(self, place);
             tokio::select! {
                 message = duplex.next() => {
-                    let duty = match message {
-                        Ok(message) => self.receive(message),
+                    let message = match message {
+                        Ok(message) => message,
                         Err(broken) => return Parting::Broken(broken),
                     };
-                    match duty {
+                    match self.receive(message, duplex) {
                         Duty::None => {}
                         Duty::BlameToken { refusal, .. } if duplex.is_token_to_blame(refusal) => {
                             return Parting::Renew;
@@ -243,7 +246,23 @@ impl Lane {
         }
     }
 
-    fn receive(&mut self, message: Bytes) -> Duty {
+    /// Takes a message and those that came with it.
+    fn receive(&mut self, first: Bytes, duplex: &mut Duplex) -> Duty {
+        let mut message = first;
+        for _ in 1..BURST {
+            match self.take(message) {
+                Duty::None => {}
+                duty => return duty,
+            }
+            match duplex.ready() {
+                Some(next) => message = next,
+                None => return Duty::None,
+            }
+        }
+        self.take(message)
+    }
+
+    fn take(&mut self, message: Bytes) -> Duty {
         let bytes = message.len();
         match pb::WatchResponse::decode(message) {
             Ok(response) => self.session.receive(response, bytes, &mut self.out),

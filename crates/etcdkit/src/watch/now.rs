@@ -58,8 +58,9 @@ impl Now {
         };
         match shared.await {
             Ok(Some(revision)) => Ok(revision),
-            // Others may be refused what this one may read, and hear their own errors.
-            Ok(None) | Err(_) => revision(core, key).await,
+            // Others may be refused what this one may read, and hear their own errors. In a box, or
+            // each of thousands of watches that open would have room for a call of its own.
+            Ok(None) | Err(_) => Box::pin(revision(core, key)).await,
         }
     }
 }
