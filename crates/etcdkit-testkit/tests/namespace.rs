@@ -3,11 +3,11 @@
 //!
 //! `ETCDKIT_SEED` repeats one run of random operations.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use etcdkit::{
     Client, Compare, ErrorKind, Header, KeyRange, KeyValue, MemberId, Op, OpResponse, Outcome,
-    Result, Revision, SortOrder, SortTarget, TxnResponse,
+    Result, Revision, SortOrder, SortTarget, TxnResponse, Watch,
 };
 use etcdkit_proto::{etcdserverpb as pb, mvccpb};
 use etcdkit_server::Server;
@@ -117,6 +117,8 @@ async fn compare(own: &str, shared: &str, rounds: usize) {
     own.compact(base).physical().await.expect("a compaction");
     whole.compact(base).physical().await.expect("a compaction");
 
+    let mut expected = watched(&own, base).await;
+    let mut found = watched(&inside, base).await;
     for round in 0..rounds {
         let step = Step::random(&mut random, base);
         let expected = step.run(&own).await;
@@ -124,6 +126,32 @@ async fn compare(own: &str, shared: &str, rounds: usize) {
         assert_eq!(found, expected, "round {round}: {step:?}");
     }
     assert_eq!(outside(&whole).await, around);
+
+    let last = own.put("the end", "").await.expect("a put");
+    inside.put("the end", "").await.expect("a put");
+    let last = last.header.revision;
+    let (expected, found) = (
+        events(&mut expected, last).await,
+        events(&mut found, last).await,
+    );
+    assert!(expected.len() > rounds / 10, "{} events", expected.len());
+    assert_eq!(found, expected);
+}
+
+/// Watches everything that the client can see.
+async fn watched(client: &Client, base: Revision) -> Watch {
+    let watch = client.watch(..).from_revision(base + 1).prev_kv();
+    watch.await.expect("a watch")
+}
+
+/// All changes up to a revision, as text.
+async fn events(watch: &mut Watch, last: Revision) -> Vec<String> {
+    let mut events = Vec::new();
+    while watch.revision() < last {
+        let update = watch.try_next().await.expect("an update").expect("more");
+        events.extend(update.events().iter().map(|event| format!("{event:?}")));
+    }
+    events
 }
 
 /// One operation, to be done on any client.
@@ -344,6 +372,47 @@ async fn the_keys_of_nested_answers_are_stripped() {
     };
     assert_eq!(read.kvs[0].key, "k");
     assert_eq!(put.prev_kv.as_ref().expect("the pair before").key, "k");
+}
+
+#[tokio::test]
+async fn watches_and_leases_show_what_is_inside() {
+    let server = Server::builder().start().await.expect("a server");
+    let client = Client::connect(server.endpoint()).await.expect("a client");
+    let app = client.namespaced("app/");
+    let mut watch = app.watch("a"..).prev_kv().await.expect("a watch");
+    let mut listed = app.list_then_watch(..).await.expect("a list");
+    assert!(listed.snapshot().is_empty());
+    let lease = client.leases().grant(Duration::from_secs(60));
+    let lease = lease.await.expect("a lease").id;
+
+    for key in ["app", "app/", "app0", "zoo"] {
+        client
+            .put(key, "outside")
+            .lease(lease)
+            .await
+            .expect("a put");
+    }
+    app.put("a", "1").lease(lease).await.expect("a put");
+    let last = app.delete("a").await.expect("a delete").header.revision;
+
+    let found = events(&mut watch, last).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found.iter().all(|event| !event.contains("app")),
+        "{found:?}"
+    );
+    app.put("b", "1").lease(lease).await.expect("a put");
+    let update = watch.try_next().await.expect("an update").expect("more");
+    assert_eq!(update.events()[0].key(), "b");
+    let update = listed.try_next().await.expect("an update").expect("more");
+    assert_eq!(update.events()[0].key(), "a");
+
+    let times = app.leases();
+    let left = times.time_to_live(lease).keys().await.expect("an answer");
+    assert_eq!(left.keys, ["b"]);
+    let times = client.leases();
+    let left = times.time_to_live(lease).keys().await.expect("an answer");
+    assert_eq!(left.keys.len(), 5);
 }
 
 #[tokio::test]

@@ -69,8 +69,8 @@
 //! # Traces and metrics
 //!
 //! Each call is a `tracing` span named `etcd` at level DEBUG, a child of the program's current span, with
-//! the fields `operation` (such as `put`), and at its end `endpoint`, `attempts` and `outcome`: `ok`, the
-//! name of an [`ErrorKind`], or `cancelled` if it was dropped. Events are told under the targets
+//! the fields `operation` (such as `put`), and at its end `endpoint`, `attempts` and `outcome`: `ok`, an
+//! [`ErrorKind`] such as `lease_not_found`, or `cancelled` if the call was dropped. Events are told under the targets
 //! `etcdkit::call`, `etcdkit::connection`, `etcdkit::stream`, `etcdkit::watch` and `etcdkit::lease`,
 //! at DEBUG where something is out of the ordinary, at TRACE for each attempt, and at WARN when a lease
 //! is lost. None of it has keys, values, passwords or tokens in it.

@@ -94,11 +94,19 @@ impl Drop for Observed {
 const OK: &str = "ok";
 const CANCELLED: &str = "cancelled";
 
-/// What a call's outcome is called; errors are called as their kinds are.
+/// What a call's outcome is called.
 type Name = Cow<'static, str>;
 
+/// A kind of error as a label, such as `lease_not_found`.
 fn name(kind: ErrorKind) -> Name {
-    format!("{kind:?}").into()
+    let mut name = String::new();
+    for character in format!("{kind:?}").chars() {
+        if character.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(character.to_ascii_lowercase());
+    }
+    name.into()
 }
 
 /// A call is sent, for the first time or again.

@@ -201,6 +201,43 @@ fn a_watch_goes_on_without_its_client() {
     assert_eq!(update.events()[0].kv().value, "v");
 }
 
+#[test]
+fn leases_live_on_in_the_background() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let lease = client.lease(Duration::from_secs(1)).wait().unwrap();
+    client.put("k", "v").lease(&lease).wait().unwrap();
+    let reader = client.clone();
+    let granted = lease.ttl();
+    // Without renewals it would be lost by then.
+    let lost = lease.lost().wait_for(granted + Duration::from_secs(1));
+    assert!(lost.is_none(), "{lost:?}");
+    assert!(reader.get("k").wait().unwrap().is_some());
+    lease.revoke().wait().unwrap();
+    assert!(reader.get("k").wait().unwrap().is_none());
+}
+
+#[test]
+fn a_lease_that_is_dropped_last_is_still_revoked() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let lease = client.lease(Duration::from_secs(60)).wait().unwrap();
+    let id = lease.id();
+    drop((client, lease));
+    let other = Client::connect(&server.endpoint).unwrap();
+    let started = Instant::now();
+    while other
+        .leases()
+        .time_to_live(id)
+        .wait()
+        .unwrap()
+        .ttl
+        .is_some()
+    {
+        assert!(started.elapsed() < Duration::from_secs(5), "it lives");
+    }
+}
+
 /// How many threads run for blocking clients.
 #[cfg(target_os = "linux")]
 fn background_threads() -> usize {

@@ -39,7 +39,7 @@ async fn assert_nothing_runs() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let within = Duration::from_secs(5);
+    let within = Duration::from_secs(10);
     let result = tokio::time::timeout(within, ended).await;
     assert!(result.is_ok(), "{} tasks still run", alive());
 }
@@ -50,6 +50,7 @@ async fn used(endpoint: String) -> Client {
     client.scan(..).try_next().await.unwrap();
     let mut watch = client.watch("k").from_revision(1).await.unwrap();
     watch.try_next().await.unwrap();
+    drop(client.lease(Duration::from_secs(60)).await.unwrap());
     client
 }
 
@@ -66,6 +67,7 @@ async fn nothing_is_left_of_a_client_whose_server_has_gone_first() {
     let elsewhere = Elsewhere::start();
     let client = used(elsewhere.server.endpoint()).await;
     let watch = client.watch("k").await.unwrap();
+    let lease = client.lease(Duration::from_secs(60)).await.unwrap();
     elsewhere.kill();
     drop(
         client
@@ -73,6 +75,6 @@ async fn nothing_is_left_of_a_client_whose_server_has_gone_first() {
             .timeout(Duration::from_millis(50))
             .await,
     );
-    drop((client, watch));
+    drop((client, watch, lease));
     assert_nothing_runs().await;
 }

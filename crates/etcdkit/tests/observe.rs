@@ -86,7 +86,7 @@ async fn a_call_is_a_span_with_its_story() {
     }
     log.line_with(&["attempt ", r#"etcd{operation="put""#, "number=1"]);
     let get = log.line_with(&["etcdkit::call: close", r#"operation="get""#]);
-    assert!(get.contains(r#"outcome="FutureRevision""#), "{get}");
+    assert!(get.contains(r#"outcome="future_revision""#), "{get}");
     log.line_with(&["failed", r#"operation="get""#, "future revision"]);
 
     for line in log.lines() {
@@ -199,7 +199,7 @@ mod metrics {
         assert_eq!(
             count(
                 &all,
-                "etcdkit_calls_total{operation=get,outcome=FutureRevision}"
+                "etcdkit_calls_total{operation=get,outcome=future_revision}"
             ),
             1
         );
