@@ -201,19 +201,24 @@ impl Core {
                 "{wanted} needs TLS, which the client has not set up: its own endpoints use none"
             )));
         }
+        let core = self.apart(wanted);
+        let place = core.roster.places().first().map_or(0, |place| place.number);
+        Ok((core, place))
+    }
+
+    /// A core with connections of its own to one endpoint, and this one's settings.
+    pub(crate) fn apart(self: &Arc<Self>, endpoint: Endpoint) -> Arc<Self> {
         let mut core = Self::new(
             self.config,
             self.limits,
             Arc::clone(&self.dialer),
             Arc::clone(&self.closing),
             Arc::clone(&self.tokens),
-            Roster::new(EndpointMode::RoundRobin, vec![wanted]),
+            Roster::new(EndpointMode::RoundRobin, vec![endpoint]),
             Upkeep::default(),
         );
         core.home = Arc::downgrade(&self.home());
-        let core = Arc::new(core);
-        let place = core.roster.places().first().map_or(0, |place| place.number);
-        Ok((core, place))
+        Arc::new(core)
     }
 
     /// Whether the core is not a client's own, but for an endpoint that is none of its.

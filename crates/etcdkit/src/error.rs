@@ -84,6 +84,11 @@ macro_rules! define_kinds {
             Disconnected,
             /// The peer's answer is not what an etcd server sends.
             Protocol,
+            /// A snapshot that arrived is not what the server sent: it is cut short or too long, or its
+            /// digest differs.
+            SnapshotCorrupt,
+            /// A local file could not be written; the source says why.
+            Io,
             /// The answer is larger than the client's `max_receive_bytes`.
             ResponseTooLarge,
             /// The store is behind what was already seen of it: it was restored from a backup.
@@ -268,6 +273,12 @@ impl Error {
         self
     }
 
+    /// Adds to the message how far the operation had come.
+    pub(crate) fn with_progress(mut self, progress: impl fmt::Display) -> Self {
+        self.0.message = format!("{}; {progress}", self.0.message);
+        self
+    }
+
     pub(crate) fn with_endpoint(mut self, endpoint: Arc<str>) -> Self {
         self.0.endpoint = Some(endpoint);
         self
@@ -368,6 +379,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
             "check the endpoint's scheme, the CA file and that the certificate names the host"
         }
         ErrorKind::Timeout => "check the server's load and health, or raise the request timeout",
+        ErrorKind::SnapshotCorrupt => "fetch the snapshot again",
         ErrorKind::Protocol => "check that the endpoint is etcd's client URL",
         ErrorKind::Unimplemented => "the server is too old for this request",
         ErrorKind::ResponseTooLarge => {

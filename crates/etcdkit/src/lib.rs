@@ -135,7 +135,8 @@ pub use admin::{
     AddMember, Alarm, AlarmKind, AlarmList, ChangeMember, Cluster, Defragment, Defragmented,
     Disarm, DisarmAll, Downgrade, DowngradeResponse, Downgrades, GetHash, GetHashKv, GetStatus,
     Hash, HashKv, LeaderMoved, ListAlarms, ListMembers, Maintenance, Member, MemberAdded,
-    MemberList, MoveLeader, RequestDowngrade, Status,
+    MemberList, MoveLeader, OpenSnapshot, RequestDowngrade, SaveSnapshot, SavedSnapshot, Snapshot,
+    SnapshotProgress, Status,
 };
 pub use auth::{
     Auth, AuthRequest, AuthResponse, AuthRole, AuthStatus, AuthUser, Permission, PermissionKind,

@@ -6,7 +6,7 @@ use prost::Message;
 
 use super::{
     Alarm, Defragment, Disarm, DisarmAll, Downgrades, GetHash, GetHashKv, GetStatus, ListAlarms,
-    MoveLeader,
+    MoveLeader, OpenSnapshot,
 };
 use crate::{
     Call, Client, MemberId,
@@ -213,6 +213,30 @@ impl<'a> Maintenance<'a> {
     /// The downgrade of the cluster to the version before. Since etcd 3.5, and of use since 3.6.
     pub fn downgrade(&self) -> Downgrades<'a> {
         Downgrades::new(self.client)
+    }
+
+    /// Fetches a snapshot of a member's backend, as a [stream](crate::Snapshot) or into a
+    /// [file](OpenSnapshot::save). Awaiting the result sends the request.
+    ///
+    /// The snapshot is what one member has at one moment: the member [named](OpenSnapshot::from), or
+    /// any one of the client's endpoints.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// let saved = client
+    ///     .maintenance()
+    ///     .snapshot()
+    ///     .save("backup.db")
+    ///     .on_progress(|progress| println!("{} of {}", progress.received, progress.total))
+    ///     .await?;
+    /// println!("{} bytes", saved.size);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn snapshot(&self) -> OpenSnapshot<'a> {
+        OpenSnapshot::new(self.client)
     }
 }
 

@@ -9,6 +9,7 @@ mod maintenance;
 mod membership;
 mod move_leader;
 mod peer_url;
+mod snapshot;
 mod status;
 
 pub use alarm::{Alarm, AlarmKind, AlarmList, Disarm, DisarmAll, ListAlarms};
@@ -20,4 +21,5 @@ pub use hash::{GetHash, GetHashKv, Hash, HashKv};
 pub use maintenance::Maintenance;
 pub use membership::{AddMember, ChangeMember, MemberAdded};
 pub use move_leader::{LeaderMoved, MoveLeader};
+pub use snapshot::{OpenSnapshot, SaveSnapshot, SavedSnapshot, Snapshot, SnapshotProgress};
 pub use status::{Downgrade, GetStatus, Status};

@@ -3,7 +3,9 @@
 //!
 //! etcd has two kinds of tokens. A simple token is known to all members; each of them forgets it
 //! when it has not seen it for `--auth-token-ttl` (300 s by default, which a client cannot ask for),
-//! when it restarts, and when the user's password changes. A JWT tells itself when it ends, and is
+//! when it restarts, and when the user's password changes. Since etcd 3.5 a follower may get to know it
+//! a moment late: a token's number tells members how far they must be to know it, and those servers
+//! number it one entry too low. A JWT tells itself when it ends, and is
 //! also void once users, roles or permissions have changed.
 
 use std::{sync::Arc, time::Duration};
@@ -22,6 +24,9 @@ const LIFE_LEAST: Duration = Duration::from_secs(2);
 /// How long a refused login stands for all calls, so that a wrong password does not keep the servers
 /// busy with hashing it.
 const DENIED_FOR: Duration = Duration::from_secs(1);
+
+/// A token that is refused sooner than this is not yet known everywhere, and is tried again.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// A token that is refused sooner than this was perhaps never good: logins then keep a growing
 /// distance.
@@ -69,7 +74,10 @@ pub(super) struct Issued {
     pub(super) is_jwt: bool,
     /// How long it is good, if it tells.
     pub(super) life: Option<Duration>,
+    /// When it was asked for, which is when its life began at the earliest.
     since: Instant,
+    /// When it arrived.
+    held_since: Instant,
     renew_at: Instant,
     ends_at: Instant,
 }
@@ -86,6 +94,7 @@ impl Issued {
             is_jwt,
             life,
             since,
+            held_since: since,
             renew_at: since,
             ends_at: since,
         }
@@ -265,9 +274,10 @@ impl Tokens {
             Held::Nothing | Held::Given(_) => return false,
             Held::Awaited | Held::Denied(..) => return true,
         };
-        let age = now.saturating_duration_since(issued.since);
+        let age = now.saturating_duration_since(issued.held_since);
         match refusal {
             Refusal::Old if !issued.is_jwt => return true,
+            Refusal::Unknown if age < SETTLING && !issued.is_jwt => return true,
             Refusal::Denied if age < LIFE_LEAST => return false,
             Refusal::Old | Refusal::Denied => {}
             Refusal::Unknown if age < YOUNG => {
@@ -300,6 +310,7 @@ impl Tokens {
                     self.apart = Duration::ZERO;
                 }
                 let life = issued.life.unwrap_or(self.life).max(LIFE_LEAST);
+                issued.held_since = now;
                 issued.renew_at = later(issued.since, life / 2);
                 issued.ends_at = later(issued.since, life);
                 self.hold(Held::Issued(issued));

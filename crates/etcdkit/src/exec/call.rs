@@ -105,8 +105,6 @@ struct Running<T> {
     generation: u64,
     /// How many attempts ended because their token was refused.
     refusals: u32,
-    /// Goes without a token, since none is to be had.
-    bare: bool,
     tried: Tried,
     pauses: Backoff,
     /// Since when nothing has been there to take the request; only where the call is patient.
@@ -125,7 +123,7 @@ enum Step {
     Choose,
     /// No connection is open; waits for one until the instant.
     Wait(Change, Instant),
-    /// Waits for a login, and no longer than until then for it to be worth while.
+    /// No token is known; waits for a login until the instant.
     LogIn(Change, Instant),
     /// An attempt, and when to see whether the request would fare better elsewhere.
     Try(Attempt, Instant),
@@ -303,7 +301,6 @@ impl<T> Running<T> {
             attempts: 0,
             generation: 0,
             refusals: 0,
-            bare: false,
             tried: Tried::default(),
             pauses: Backoff::new(retry.pause_first, retry.pause_most),
             kept_since: None,
@@ -369,13 +366,9 @@ impl<T> Running<T> {
             }
         };
         let admitted = match core.admission(request.class) {
-            _ if self.bare => core.without_token(request.class),
             Admission::Go(admitted) => admitted,
             Admission::Wait(change) => {
-                let until = match request.class {
-                    Class::Local => self.look_up_at(),
-                    _ => self.reachable_by(),
-                };
+                let until = self.reachable_by();
                 return self.go(Step::LogIn(change, until));
             }
             Admission::Fail(error) => return Turn::Done(Err(self.conclude(error))),
@@ -443,7 +436,7 @@ impl<T> Running<T> {
             return Turn::Done(Err(self.conclude(Error::closed().with_source(error))));
         }
         if core.refused(self.plan.request.class, self.generation, ending) {
-            return self.refused(error);
+            return self.refused(error, connection.place);
         }
         if !verdict.retry || !self.may_retry() {
             return Turn::Done(Err(self.conclude(error)));
@@ -460,10 +453,10 @@ impl<T> Running<T> {
     }
 
     /// The token was refused, and with it the request: it is sent again with another token.
-    fn refused(&mut self, error: Error) -> Turn<T> {
+    fn refused(&mut self, error: Error, place: usize) -> Turn<T> {
         observe::retry(self.plan.request.method.name, &error);
         self.last = Some(error);
-        self.bare = false;
+        self.tried.insert(place);
         self.refusals += 1;
         // When a token ends, all calls are refused once. That is no sign of trouble, and waiting for
         // the next token is pause enough.
@@ -521,18 +514,9 @@ impl<T> Running<T> {
                 self.last = Some(error);
                 None
             }
-            Step::LogIn(_, until)
-                if now >= until && (over || self.plan.request.class != Class::Local) =>
-            {
-                let last = self.last.take();
-                let error = last.unwrap_or_else(|| self.plan.core.no_login(self.started.elapsed()));
+            Step::LogIn(_, until) if now >= until => {
+                let error = self.plan.core.no_login(self.started.elapsed());
                 Some(self.conclude(error))
-            }
-            // Some of what one member answers alone needs no token, such as its state up to etcd 3.5,
-            // and is wanted most when the cluster can give none.
-            Step::LogIn(..) => {
-                self.bare = true;
-                None
             }
             Step::Wait(_, until) if now >= until => Some(self.unreached()),
             Step::Pause { .. } | Step::Choose if over => Some(self.unreached()),
@@ -542,7 +526,7 @@ impl<T> Running<T> {
                 }
                 None
             }
-            Step::Wait(..) | Step::Choose => None,
+            Step::Wait(..) | Step::LogIn(..) | Step::Choose => None,
         }
     }
 

@@ -75,6 +75,11 @@ impl Replies {
         })
     }
 
+    /// Changes how long the next answer may be waited for.
+    pub(crate) fn limit_silence(&mut self, silence: Duration) {
+        self.silence = silence;
+    }
+
     /// The next answer, or `None` once the server has ended the stream with success.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
         let next = self.receive().await;

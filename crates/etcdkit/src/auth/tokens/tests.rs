@@ -206,7 +206,7 @@ fn tokens_that_are_refused_at_once_do_not_make_a_storm() {
         let ticket = tokens.due(now).expect("a login is due");
         assert_eq!(ticket.not_before - now, Duration::from_millis(apart));
         now = ticket.not_before;
-        tokens.logged_in(ticket, simple(now), now);
+        tokens.logged_in(ticket, jwt(60 * SECOND, now), now);
         assert!(tokens.refused(tokens.generation(), Refusal::Unknown, now));
     }
     let ticket = tokens.due(now).expect("a login is due");
@@ -215,6 +215,17 @@ fn tokens_that_are_refused_at_once_do_not_make_a_storm() {
     now += YOUNG;
     assert!(tokens.refused(tokens.generation(), Refusal::Unknown, now));
     assert_eq!(tokens.due(now).expect("a login is due").not_before, now);
+}
+
+#[test]
+fn members_that_are_a_little_behind_are_waited_for() {
+    let now = Instant::now();
+    let mut tokens = logged_in(simple(now), now);
+    assert!(tokens.refused(tokens.generation(), Refusal::Unknown, now));
+    assert!(goes(&tokens, now) && tokens.due(now).is_none());
+    let later = now + SETTLING;
+    assert!(tokens.refused(tokens.generation(), Refusal::Unknown, later));
+    assert!(tokens.due(later).is_some());
 }
 
 #[test]
