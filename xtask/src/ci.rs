@@ -4,6 +4,17 @@ use std::{error::Error, process::Command};
 
 use crate::{cargo, codegen, must, test};
 
+/// Features of the client that must build without any other.
+const ALONE: &[&str] = &[
+    "",
+    "tls-aws-lc",
+    "tls-ring",
+    "blocking",
+    "discovery",
+    "metrics",
+    "yaml",
+];
+
 /// Runs all checks, cheap ones first; the first failure ends it.
 pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     install_components()?;
@@ -19,13 +30,31 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--all-features",
         "--",
         "-D",
         "warnings",
     ]))?;
+    for features in ALONE {
+        step(&format!("lints of the client with {features:?} alone"));
+        must(&mut cargo(&[
+            "clippy",
+            "--package",
+            "etcdkit",
+            "--no-default-features",
+            "--features",
+            features,
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
+    }
 
     step("documentation");
-    must(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    must(
+        cargo(&["doc", "--workspace", "--no-deps", "--all-features"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
 
     step("tests");
     test::run(&[])

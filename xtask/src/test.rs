@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
 
     let binaries = std::env::join_paths(etcds.iter().map(|etcd| &etcd.path))?;
     let result = must(
-        cargo(&["test", "--workspace", "--no-fail-fast"])
+        cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"])
             .args(arguments)
             .env(etcd::VARIABLE, binaries),
     );
