@@ -140,6 +140,7 @@ pub struct AuthStatus {
     pub header: Header,
     /// Whether authentication is on.
     pub enabled: bool,
-    /// Counts the changes of users, roles and permissions, and of authentication itself.
+    /// Counts the changes of users, roles and permissions, and how often authentication was turned
+    /// off.
     pub auth_revision: u64,
 }
