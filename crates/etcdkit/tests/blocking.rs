@@ -238,6 +238,17 @@ fn a_lease_that_is_dropped_last_is_still_revoked() {
     }
 }
 
+/// Whatever is a stream is an iterator.
+#[test]
+fn all_streams_iterate() {
+    fn iterates<S: Iterate>() {}
+    iterates::<etcdkit::Scan>();
+    iterates::<etcdkit::Watch>();
+    iterates::<etcdkit::WatchEvents>();
+    iterates::<etcdkit::ListWatch>();
+    iterates::<etcdkit::Snapshot>();
+}
+
 /// How many threads run for blocking clients.
 #[cfg(target_os = "linux")]
 fn background_threads() -> usize {

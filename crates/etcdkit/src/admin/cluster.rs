@@ -68,7 +68,8 @@ impl<'a> Cluster<'a> {
     ///
     /// The new member counts as a voter from now on, although it does not run yet: start it with
     /// `--initial-cluster-state=existing` and an `--initial-cluster` that names all the
-    /// [members](MemberAdded::members) and itself. [`learner`](AddMember::learner) is the safer way.
+    /// [members](crate::MemberAdded::members) and itself. [`learner`](AddMember::learner) is the safer
+    /// way.
     ///
     /// # Errors
     ///

@@ -56,12 +56,10 @@ mod lookup {
                 return Err(Error::new(ErrorKind::Connect, what));
             }
         };
-        let endpoints = in_order(records, fastrand::f64)
-            .into_iter()
-            .map(|srv| {
-                let host = srv.target.to_utf8();
-                format!("{scheme}://{}:{}", host.trim_end_matches('.'), srv.port)
-            });
+        let endpoints = in_order(records, fastrand::f64).into_iter().map(|srv| {
+            let host = srv.target.to_utf8();
+            format!("{scheme}://{}:{}", host.trim_end_matches('.'), srv.port)
+        });
         Ok(endpoints.collect())
     }
 
