@@ -608,3 +608,51 @@ async fn a_list_with_a_watch_behind_it_survives_a_compaction() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_watch_that_cannot_be_opened_says_why() {
+    // A server that ends every stream with an error of its own.
+    let etcd = Binary::newest().expect("a real etcd");
+    let mut cluster = Cluster::builder(&etcd)
+        .members(3)
+        .start()
+        .await
+        .expect("a cluster");
+    let endpoint = cluster.member(0).endpoint().to_owned();
+    let client = Client::connect(endpoint).await.expect("a client");
+    let opened = client.watch("k").from_revision(1).await;
+    drop(opened.expect("a watch"));
+    cluster.member(1).kill().expect("killed");
+    cluster.member(2).kill().expect("killed");
+    let start = Instant::now();
+    let error = loop {
+        // Until the member has noticed that it has no leader any more.
+        let open = client.watch("k").from_revision(1);
+        match open.timeout(Duration::from_secs(2)).await {
+            Ok(_) => assert!(start.elapsed() < SOON, "watches without a leader"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("no leader"), "{error}");
+    let alone = client.watch("k").from_revision(1).without_leader().await;
+    drop(alone.expect("a watch without a leader"));
+}
+
+#[tokio::test]
+async fn closing_the_client_ends_its_watches() {
+    each(async |_, client| {
+        let mut watch = client.watch("k").await.expect("a watch");
+        client.close().await;
+        assert_eq!(end(&mut watch).await.end(), &WatchEnd::Closed);
+        let error = client.watch("k").await.expect_err("closed");
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        let error = client
+            .watch("k")
+            .from_revision(1)
+            .await
+            .expect_err("closed");
+        assert_eq!(error.kind(), ErrorKind::Closed);
+    })
+    .await;
+}

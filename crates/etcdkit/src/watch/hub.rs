@@ -27,6 +27,8 @@ pub(crate) struct Hub {
     lanes: Mutex<Vec<Slot>>,
     pub(super) now: Now,
     ids: Arc<Mutex<Ids>>,
+    /// Why streams do not stay open at present, for watches that are opened in vain.
+    trouble: Mutex<Option<Arc<Error>>>,
 }
 
 /// A stream and the way to its task.
@@ -123,6 +125,15 @@ impl Hub {
             seat,
         });
         ticket
+    }
+
+    pub(super) fn note_trouble(&self, error: Option<Error>) {
+        *lock(&self.trouble) = error.map(Arc::new);
+    }
+
+    /// Why a watch that is opened finds no stream that works.
+    pub(super) fn trouble(&self) -> Option<Arc<Error>> {
+        lock(&self.trouble).clone()
     }
 
     /// Whether a stream without watches may end. From then on it gets none.

@@ -67,6 +67,8 @@ pub(super) struct Lane {
     /// Members that could not serve the stream lately.
     tried: Tried,
     pauses: Backoff,
+    /// Whether the client has been told of a trouble that no message has ended yet.
+    is_troubled: bool,
 }
 
 /// Why a stream is not used any longer.
@@ -120,6 +122,7 @@ impl Lane {
             batch: Vec::with_capacity(16),
             tried: Tried::default(),
             pauses: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
+            is_troubled: false,
         }
     }
 
@@ -183,7 +186,10 @@ impl Lane {
             return;
         }
         self.tried = Tried::default();
-        if !passing {
+        if passing {
+            self.is_troubled = true;
+            self.core.watches.note_trouble(Some(error));
+        } else {
             // Every member refuses. What was refused at login stays refused; otherwise the members
             // may have been replaced by something else for a while.
             let for_good = matches!(
@@ -263,6 +269,9 @@ impl Lane {
     }
 
     fn take(&mut self, message: Bytes) -> Duty {
+        if std::mem::take(&mut self.is_troubled) {
+            self.core.watches.note_trouble(None);
+        }
         let bytes = message.len();
         match pb::WatchResponse::decode(message) {
             Ok(response) => self.session.receive(response, bytes, &mut self.out),
@@ -293,6 +302,17 @@ impl Lane {
     }
 }
 
+impl Drop for Lane {
+    /// Takes what was sent until now, so that the session ends those watches, too.
+    fn drop(&mut self) {
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            self.batch.push(command);
+        }
+        self.obey();
+    }
+}
+
 /// What happened beside messages and commands.
 enum News {
     Idle,
@@ -314,7 +334,11 @@ impl Waits {
     fn check_revision(&mut self, core: &Arc<Core>) {
         if self.check.is_none() {
             // Any key will do: a refusal leaves the question open.
-            let read = now::revision(core, &Bytes::from_static(b"\0"));
+            let read = now::revision(
+                core,
+                &Bytes::from_static(b"\0"),
+                core.config.request_timeout,
+            );
             self.check = Some(Box::pin(async move { read.await.ok() }));
         }
     }

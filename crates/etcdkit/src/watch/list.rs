@@ -135,9 +135,10 @@ struct Listed {
 impl Plan {
     async fn list(&self) -> Result<Listed> {
         let core = &self.client.core;
+        let within = core.config.request_timeout;
         let (key, _) = self.client.namespace.own_range(self.keys.clone());
         loop {
-            let revision = core.watches.now.read(core, &key).await?;
+            let revision = core.watches.now.read(core, &key, within).await?;
             match self.list_at(revision).await {
                 Ok(listed) => return Ok(listed),
                 // Overtaken by a compaction, so a newer one has to do.

@@ -8,6 +8,7 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -44,7 +45,12 @@ struct State {
 
 impl Now {
     /// The newest revision, at or after the time of the call. Needs permission to read `key`.
-    pub(super) async fn read(&self, core: &Arc<Core>, key: &Bytes) -> Result<Revision> {
+    pub(super) async fn read(
+        &self,
+        core: &Arc<Core>,
+        key: &Bytes,
+        within: Duration,
+    ) -> Result<Revision> {
         let shared = {
             let mut state = lock(&self.state);
             let (sender, receiver) = oneshot::channel();
@@ -60,7 +66,7 @@ impl Now {
             Ok(Some(revision)) => Ok(revision),
             // Others may be refused what this one may read, and hear their own errors. In a box, or
             // each of thousands of watches that open would have room for a call of its own.
-            Ok(None) | Err(_) => Box::pin(revision(core, key)).await,
+            Ok(None) | Err(_) => Box::pin(revision(core, key, within)).await,
         }
     }
 }
@@ -78,7 +84,8 @@ impl Reader {
                 }
                 std::mem::take(&mut state.waiting)
             };
-            let revision = revision(&core, &key).await.ok();
+            let within = core.config.request_timeout;
+            let revision = revision(&core, &key, within).await.ok();
             for waiter in waiting {
                 let _ = waiter.send(revision);
             }
@@ -99,6 +106,7 @@ impl Drop for Reader {
 pub(super) fn revision(
     core: &Arc<Core>,
     key: &Bytes,
+    within: Duration,
 ) -> impl Future<Output = Result<Revision>> + Send + 'static {
     let message = pb::RangeRequest {
         key: key.clone(),
@@ -109,7 +117,7 @@ pub(super) fn revision(
         method: &READ,
         frame: Frame::of(&message),
         class: Class::Read,
-        timeout: None,
+        timeout: Some(within),
         only: None,
     };
     let call = Call::new(core, request, pb::RangeResponse::decode);

@@ -237,15 +237,21 @@ impl OpenWatch<'_> {
             .checked_add(within)
             .unwrap_or_else(|| started + Duration::from_secs(1 << 32));
         let late = || {
-            let what = format!("no member has confirmed the watch within {within:?}");
-            Error::new(ErrorKind::Timeout, what).with_story(1, started.elapsed())
+            let error = match core.watches.trouble() {
+                Some(trouble) => {
+                    let what = format!("no member has confirmed the watch: {}", trouble.message());
+                    Error::new(ErrorKind::Timeout, what).with_source(Error::caused_by(&trouble))
+                }
+                None => Error::new(ErrorKind::Timeout, "no member has confirmed the watch"),
+            };
+            error.with_story(1, started.elapsed())
         };
         let id = core.watches.take_id(self.id)?;
         let (key, range_end) = self.client.namespace.own_range(self.keys);
         let start = match self.start {
             Some(start) => start,
             None => {
-                let now = core.watches.now.read(core, &key);
+                let now = core.watches.now.read(core, &key, within);
                 timeout_at(deadline, now).await.map_err(|_| late())?? + 1
             }
         };
