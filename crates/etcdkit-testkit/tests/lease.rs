@@ -1,10 +1,16 @@
 //! Leases on real etcds: the plain calls, the handle that keeps a lease alive, and what becomes of it
 //! when members die, freeze or lose each other.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::IntoFuture,
+    time::{Duration, Instant},
+};
 
-use etcdkit::{Client, ErrorKind, LeaseId, LostReason, Outcome};
-use etcdkit_testkit::etcd::{Binary, Cluster};
+use etcdkit::{Client, ErrorKind, Lease, LeaseId, LostReason, Outcome};
+use etcdkit_testkit::{
+    etcd::{Binary, Cluster},
+    proxy::{Conditions, Direction, Proxy},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -348,6 +354,372 @@ async fn a_lease_revoked_by_somebody_else_is_lost_at_the_next_renewal() {
         );
         assert!(lease.is_lost() && lease.remaining().is_zero());
         assert!(!other.is_lost());
+    })
+    .await;
+}
+
+/// A single member behind a proxy.
+async fn behind_proxy() -> (Cluster, Proxy, Client) {
+    let etcd = Binary::newest().expect("a real etcd");
+    let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
+    let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
+    let client = Client::connect(proxy.endpoint()).await.expect("a client");
+    (cluster, proxy, client)
+}
+
+/// Ends connections whose answers are held back, so that they never arrive, and lets others pass.
+async fn lose_the_answer(proxy: &Proxy) {
+    let before = proxy.connections();
+    proxy.cut();
+    wait_until("the client connects again", async || {
+        proxy.connections() > before
+    })
+    .await;
+    proxy.set_both(Conditions::pass());
+}
+
+/// Three members of each release line at hand, with etcd's own election timeout.
+async fn on_three_members(scenario: impl AsyncFn(&mut Cluster, Client)) {
+    for etcd in Binary::all().expect("a real etcd") {
+        println!("on three members of {etcd}");
+        let builder = Cluster::builder(&etcd).members(3).election_timeout(SECOND);
+        let mut cluster = builder.start().await.expect("a cluster");
+        let client = Client::connect(cluster.endpoints())
+            .await
+            .expect("a client");
+        scenario(&mut cluster, client).await;
+    }
+}
+
+async fn leader(cluster: &Cluster, client: &Client) -> usize {
+    for (place, endpoint) in cluster.endpoints().iter().enumerate() {
+        let status = client
+            .maintenance()
+            .status(endpoint)
+            .await
+            .expect("a status");
+        if status.leader == Some(status.header.member_id) {
+            return place;
+        }
+    }
+    panic!("no leader");
+}
+
+/// Watches a lease for some time, in which it must not be lost.
+async fn stays_alive(lease: &Lease, time: Duration) {
+    if let Ok(lost) = tokio::time::timeout(time, lease.lost()).await {
+        panic!("{lost}");
+    }
+    lease.renew().await.expect("the server has it, too");
+}
+
+#[tokio::test]
+async fn a_grant_whose_answer_is_lost_is_granted_once() {
+    let (cluster, proxy, client) = behind_proxy().await;
+    let direct = Client::connect(cluster.endpoint()).await.expect("a client");
+    for chosen in [0, 4711] {
+        proxy.set(Direction::ToClient, Conditions::black_hole());
+        let granting = tokio::spawn({
+            let client = client.clone();
+            async move { client.leases().grant(60 * SECOND).id(chosen).await }
+        });
+        wait_until("the lease is granted", async || {
+            direct.leases().list().await.expect("a list").leases.len() == 1
+        })
+        .await;
+        lose_the_answer(&proxy).await;
+        let granted = granting.await.expect("no panic").expect("granted");
+        assert_eq!(
+            direct.leases().list().await.expect("a list").leases,
+            [granted.id]
+        );
+        assert_eq!(granted.ttl, 60 * SECOND);
+        assert!(chosen == 0 || granted.id == LeaseId(chosen));
+
+        proxy.set(Direction::ToClient, Conditions::black_hole());
+        let revoking = tokio::spawn({
+            let client = client.clone();
+            async move { client.leases().revoke(granted.id).await }
+        });
+        wait_until("the lease is revoked", async || {
+            direct
+                .leases()
+                .list()
+                .await
+                .expect("a list")
+                .leases
+                .is_empty()
+        })
+        .await;
+        lose_the_answer(&proxy).await;
+        revoking.await.expect("no panic").expect("revoked");
+    }
+}
+
+#[tokio::test]
+async fn an_old_lease_under_the_chosen_id_is_not_taken_for_ours() {
+    let (cluster, proxy, client) = behind_proxy().await;
+    let direct = Client::connect(cluster.endpoint()).await.expect("a client");
+    direct
+        .leases()
+        .grant(60 * SECOND)
+        .id(7)
+        .await
+        .expect("granted");
+    wait_until("the lease is older than a grant can be", async || {
+        let left = direct
+            .leases()
+            .time_to_live(7)
+            .await
+            .expect("an answer")
+            .ttl;
+        left.is_some_and(|left| left < 55 * SECOND)
+    })
+    .await;
+    let before = proxy.passed(Direction::ToServer);
+    proxy.set(Direction::ToClient, Conditions::black_hole());
+    let granting = tokio::spawn({
+        let client = client.clone();
+        async move { client.leases().grant(60 * SECOND).id(7).await }
+    });
+    wait_until("the request is under way", async || {
+        proxy.passed(Direction::ToServer) > before
+    })
+    .await;
+    lose_the_answer(&proxy).await;
+    let error = granting.await.expect("no panic").expect_err("it is taken");
+    assert_eq!(error.kind(), ErrorKind::LeaseExists);
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+}
+
+#[tokio::test]
+async fn a_lease_survives_that_its_server_is_killed_and_restarted() {
+    on_every_etcd(async |cluster, client| {
+        let lease = client.lease(6 * SECOND).await.expect("a lease");
+        client.put("key", "").lease(&lease).await.expect("a put");
+        for _ in 0..2 {
+            cluster.member(0).kill().expect("killed");
+            tokio::time::sleep(SECOND).await;
+            cluster.member(0).restart().await.expect("a restart");
+            stays_alive(&lease, 3 * SECOND).await;
+        }
+        stays_alive(&lease, 6 * SECOND).await;
+        assert!(client.get("key").await.expect("an answer").is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_survives_the_death_of_the_leader() {
+    on_three_members(async |cluster, client| {
+        let leases = [5, 6, 7].map(|ttl| client.lease(ttl * SECOND).into_future());
+        let mut held = Vec::new();
+        for lease in leases {
+            held.push(lease.await.expect("a lease"));
+        }
+        tokio::time::sleep(2 * SECOND).await;
+        let place = leader(cluster, &client).await;
+        cluster.member(place).kill().expect("killed");
+        for lease in &held {
+            stays_alive(lease, 3 * SECOND).await;
+        }
+        cluster.member(place).restart().await.expect("a restart");
+        for lease in &held {
+            stays_alive(lease, SECOND).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_survives_that_members_freeze() {
+    on_three_members(async |cluster, client| {
+        let lease = client.lease(5 * SECOND).await.expect("a lease");
+        stays_alive(&lease, 2 * SECOND).await;
+        let first = leader(cluster, &client).await;
+        for place in [first, (first + 1) % 3, (first + 2) % 3] {
+            cluster.member(place).pause().expect("paused");
+            stays_alive(&lease, 5 * SECOND).await;
+            cluster.member(place).resume().expect("resumed");
+            cluster.member(place).ready().await.expect("it is back");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_quorum_a_lease_is_lost_before_the_server_can_let_it_run_out() {
+    on_three_members(async |cluster, client| {
+        let lease = client.lease(4 * SECOND).await.expect("a lease");
+        client.put("key", "").lease(&lease).await.expect("a put");
+        stays_alive(&lease, 2 * SECOND).await;
+        let place = leader(cluster, &client).await;
+        for other in [(place + 1) % 3, (place + 2) % 3] {
+            cluster.member(other).kill().expect("killed");
+        }
+        // A leader notices only after an election timeout or two that it has lost its quorum, and etcd
+        // 3.4 answers renewals until then.
+        let (alone, left) = (Instant::now(), lease.remaining());
+        let lost = lease.lost().await;
+        assert_eq!(lost.reason(), LostReason::Expired);
+        let after = alone.elapsed();
+        assert!(
+            after >= left,
+            "{after:?}, too soon: there were {left:?} left"
+        );
+        assert!(after < lease.ttl() + 3 * SECOND, "{after:?}");
+        assert!(lost.cause().is_some(), "{lost}");
+        assert!(lease.is_lost() && lease.remaining().is_zero());
+
+        for other in [(place + 1) % 3, (place + 2) % 3] {
+            cluster.member(other).spawn().expect("started");
+        }
+        wait_until("the server lets the lease run out, later", async || {
+            matches!(client.get("key").await, Ok(None))
+        })
+        .await;
+        client.lease(4 * SECOND).await.expect("the client goes on");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_survives_cut_and_frozen_connections() {
+    let (_cluster, proxy, client) = behind_proxy().await;
+    let lease = client.lease(6 * SECOND).await.expect("a lease");
+    for _ in 0..5 {
+        proxy.cut();
+        stays_alive(&lease, SECOND).await;
+        proxy.reset();
+        stays_alive(&lease, SECOND).await;
+    }
+    for _ in 0..2 {
+        proxy.freeze();
+        stays_alive(&lease, 7 * SECOND).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lease_whose_server_cannot_be_reached_is_lost_in_its_time() {
+    let (_cluster, proxy, client) = behind_proxy().await;
+    let lease = client.lease(4 * SECOND).await.expect("a lease");
+    stays_alive(&lease, 2 * SECOND).await;
+    proxy.set_both(Conditions::black_hole());
+    let (start, left) = (Instant::now(), lease.remaining());
+    let lost = lease.lost().await;
+    let after = start.elapsed();
+    assert_eq!(lost.reason(), LostReason::Expired);
+    assert!(
+        after >= left && after < left + SECOND,
+        "{after:?}, {left:?} were left"
+    );
+    // What arrives too late does not bring it back.
+    proxy.set_both(Conditions::pass());
+    tokio::time::sleep(SECOND).await;
+    assert!(lease.is_lost());
+}
+
+#[tokio::test]
+async fn another_cluster_does_not_renew_a_lease() {
+    let (_cluster, proxy, client) = behind_proxy().await;
+    let etcd = Binary::newest().expect("a real etcd");
+    let other = Cluster::builder(&etcd)
+        .members(1)
+        .flag("--initial-cluster-token=other");
+    let other = other.start().await.expect("a cluster");
+    let stranger = Client::connect(other.endpoint()).await.expect("a client");
+    let lease = client.lease(6 * SECOND).id(7).await.expect("a lease");
+    stranger
+        .leases()
+        .grant(60 * SECOND)
+        .id(7)
+        .await
+        .expect("the same id");
+    proxy.lead_to(other.endpoint());
+    proxy.cut();
+    assert_eq!(lease.lost().await.reason(), LostReason::OtherCluster);
+}
+
+#[tokio::test]
+async fn a_client_that_is_closed_keeps_nothing_alive() {
+    on_every_etcd(async |cluster, client| {
+        let lease = client.lease(60 * SECOND).await.expect("a lease");
+        lease.renew().await.expect("a stream");
+        client.close().await;
+        let lost = lease.lost().await;
+        assert_eq!(lost.reason(), LostReason::Closed);
+        assert!(lease.remaining() > 50 * SECOND, "nobody has revoked it");
+        let error = lease.renew().await.expect_err("closed");
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        wait_until("the stream is closed", async || streams(cluster).await == 0).await;
+    })
+    .await;
+}
+
+#[test]
+fn with_its_runtime_ends_the_keeping() {
+    let runtime = || tokio::runtime::Runtime::new().expect("a runtime");
+    let (first, second) = (runtime(), runtime());
+    let etcd = Binary::newest().expect("a real etcd");
+    let cluster = second
+        .block_on(Cluster::builder(&etcd).start())
+        .expect("a cluster");
+    let (client, lease) = first.block_on(async {
+        let client = Client::connect(cluster.endpoint()).await.expect("a client");
+        let lease = client.lease(60 * SECOND).await.expect("a lease");
+        (client, lease)
+    });
+    drop(first);
+    let lost = second.block_on(lease.lost());
+    assert_eq!(lost.reason(), LostReason::Closed);
+    let another = second
+        .block_on(client.lease(SECOND).into_future())
+        .expect("a lease");
+    second.block_on(stays_alive(&another, 3 * SECOND));
+}
+
+#[tokio::test]
+async fn five_thousand_leases_share_one_stream_and_none_runs_out() {
+    const LEASES: usize = 5000;
+    let etcd = Binary::newest().expect("a real etcd");
+    let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
+    let client = Client::connect(cluster.endpoint()).await.expect("a client");
+    let mut granting = tokio::task::JoinSet::new();
+    let mut leases = Vec::with_capacity(LEASES);
+    while leases.len() < LEASES {
+        while granting.len() < 64 && granting.len() + leases.len() < LEASES {
+            let client = client.clone();
+            granting.spawn(async move { client.lease(6 * SECOND).await });
+        }
+        let lease = granting.join_next().await.expect("some are under way");
+        leases.push(lease.expect("no panic").expect("a lease"));
+    }
+    tokio::time::sleep(18 * SECOND).await;
+    assert_eq!(
+        leases
+            .iter()
+            .find_map(Lease::loss)
+            .map(|lost| lost.to_string()),
+        None
+    );
+    assert_eq!(
+        client.leases().list().await.expect("a list").leases.len(),
+        LEASES
+    );
+    assert_eq!(
+        stream_counts(&cluster).await,
+        [1, 0],
+        "one stream, from first to last"
+    );
+    drop(leases);
+    wait_until("all are revoked", async || {
+        client
+            .leases()
+            .list()
+            .await
+            .expect("a list")
+            .leases
+            .is_empty()
     })
     .await;
 }

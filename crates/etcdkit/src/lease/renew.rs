@@ -106,12 +106,13 @@ pub(super) async fn renew(
         Ok(Ok(Err(Refused::Lost(LostReason::PermissionDenied)))) => {
             Error::etcd(EtcdError::PermissionDenied)
         }
+        Ok(Ok(Err(Refused::Lost(LostReason::Closed)))) => Error::closed(),
         Ok(Ok(Err(Refused::Lost(reason)))) => {
             let lost = LeaseLost::new(id, reason, None);
             Error::new(ErrorKind::LeaseNotFound, lost.to_string())
         }
         Ok(Ok(Err(Refused::Failed(cause)))) => because_of(cause),
-        Ok(Err(_)) => Error::new(ErrorKind::Disconnected, "the client has ended"),
+        Ok(Err(_)) => Error::closed(),
         Err(_) => match core.leases.trouble() {
             Some(cause) => because_of(cause),
             None if core.streams.is_connected() => {

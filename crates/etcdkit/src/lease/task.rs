@@ -36,6 +36,8 @@ pub(super) struct KeepAlive {
     stream: Stream,
     /// Endpoints whose streams have failed since a renewal was last answered.
     tried: Tried,
+    /// The connection whose stream was given up last, if nothing was answered since.
+    silent: Option<Arc<Connection>>,
     ended: bool,
 }
 
@@ -70,14 +72,15 @@ impl KeepAlive {
             core: Arc::clone(core),
             stream: Stream::Closed,
             tried: Tried::default(),
+            silent: None,
             ended: false,
         }
     }
 
     pub(super) async fn run(mut self) {
         let core = Arc::clone(&self.core);
-        let timer = sleep_until(Instant::now());
-        tokio::pin!(timer);
+        let (timer, closed) = (sleep_until(Instant::now()), core.closed());
+        tokio::pin!(timer, closed);
         loop {
             let todo = core.leases.turn();
             match todo.act {
@@ -100,6 +103,7 @@ impl KeepAlive {
                 // Answers count before the clock does.
                 biased;
                 event = self.stream.event() => self.happened(event),
+                () = &mut closed => return,
                 () = core.leases.news.notified() => {}
                 () = &mut timer => {}
             }
@@ -121,6 +125,11 @@ impl KeepAlive {
         let connection = Arc::clone(stream.connection());
         drop(stream);
         connection.pulse.missed();
+        let last = self.silent.replace(Arc::clone(&connection));
+        if last.is_some_and(|last| Arc::ptr_eq(&last, &connection)) {
+            // A lease may not live long enough for pings to find out that the connection is dead.
+            self.core.streams.retire(&connection);
+        }
         let error = Error::new(ErrorKind::Timeout, "renewals were not answered")
             .with_endpoint(Arc::clone(&connection.endpoint.text))
             .with_operation(METHOD.name);
@@ -134,11 +143,8 @@ impl KeepAlive {
                 self.stream = Stream::Open(stream);
                 return self.core.leases.opened();
             }
-            Event::Message(Ok(message)) => match self.core.leases.answered(message) {
-                Ok(()) => {
-                    self.tried = Tried::default();
-                    return;
-                }
+            Event::Message(Ok(message)) => match self.answered(message) {
+                Ok(()) => return,
                 Err(error) => Broken {
                     error: Error::new(ErrorKind::Protocol, "an answer that is no renewal")
                         .with_source(error)
@@ -152,6 +158,21 @@ impl KeepAlive {
             self.avoid(&Arc::clone(stream.connection()));
         }
         self.core.leases.broke(broken);
+    }
+
+    /// Takes an answer, and the others that are there already.
+    fn answered(&mut self, message: Bytes) -> Result<(), prost::DecodeError> {
+        self.tried = Tried::default();
+        self.silent = None;
+        let mut message = Some(message);
+        while let Some(answer) = message {
+            self.core.leases.answered(answer)?;
+            message = match &mut self.stream {
+                Stream::Open(stream) => stream.ready(),
+                Stream::Closed | Stream::Opening(_) => None,
+            };
+        }
+        Ok(())
     }
 
     /// Takes other endpoints next, as long as there are some.
