@@ -15,8 +15,7 @@ use tokio::time::sleep;
 
 use super::{Event, Watch, WatchEnd, WatchUpdate};
 use crate::{
-    Client, Error, ErrorKind, Header, KeyRange, KeyValue, Result, Revision,
-    transport::backoff::Backoff,
+    Client, ErrorKind, Header, KeyRange, KeyValue, Result, Revision, transport::backoff::Backoff,
 };
 
 /// The pause before a list is read again after a failure.
