@@ -57,9 +57,10 @@ fn a_namespace_costs_a_put_and_a_get_nothing() {
         let (count, size) = measure(verb, 1, "");
         let (inside_count, inside_size) = measure(verb, 1, namespace);
         assert!(inside_count <= count + 0.05, "{inside_count} and {count}");
-        // The keys of requests and answers are longer, and nothing else.
+        // The keys of requests and answers are longer, and nothing else; a tenth is for how reads and
+        // writes of the socket happen to fall.
         assert!(
-            inside_size <= size + 2.0 * bytes,
+            inside_size <= size * 1.1 + 2.0 * bytes,
             "{inside_size} and {size}"
         );
     }
