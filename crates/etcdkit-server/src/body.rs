@@ -40,6 +40,11 @@ impl Body {
         Self(State::Message(frame))
     }
 
+    /// A call that succeeded without a reply.
+    pub(crate) fn no_message() -> Self {
+        Self(State::Trailers)
+    }
+
     pub(crate) fn messages(
         frames: impl Stream<Item = Result<Bytes, Status>> + Send + 'static,
     ) -> Self {

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::listen::Address;
+use crate::password;
 use crate::server::{self, Server};
 use crate::version::{DEFAULT_VERSION, OLDEST_VERSION, Version};
 
@@ -26,6 +27,8 @@ pub struct ServerBuilder {
     max_request_bytes: usize,
     max_txn_ops: usize,
     watch_progress_notify_interval: Duration,
+    auth_token_ttl: Duration,
+    bcrypt_cost: u32,
     version: String,
     cluster_id: Option<u64>,
     member_id: Option<u64>,
@@ -48,6 +51,8 @@ impl Default for ServerBuilder {
             max_request_bytes: 1_572_864,
             max_txn_ops: etcdkit_store::check::DEFAULT_MAX_TXN_OPS,
             watch_progress_notify_interval: Duration::from_secs(10 * 60),
+            auth_token_ttl: Duration::from_secs(5 * 60),
+            bcrypt_cost: password::DEFAULT_COST,
             version: DEFAULT_VERSION.to_owned(),
             cluster_id: None,
             member_id: None,
@@ -59,7 +64,8 @@ impl ServerBuilder {
     /// Listens on an address too: `host:port` or `http://host:port` (port 0 takes any free one), or
     /// `unix:path`. May be called several times; `127.0.0.1:0` if never called.
     ///
-    /// There is no TLS and no authentication: whoever reaches the address may read and write.
+    /// There is no TLS, and no authentication until a client turns it on: until then whoever reaches the
+    /// address may read and write.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         match &mut self.listen {
             Listen::On(addresses) => addresses.push(address.into()),
@@ -119,6 +125,20 @@ impl ServerBuilder {
     /// a tenth. Less than 100 ms is raised to that, as in etcd.
     pub fn watch_progress_notify_interval(mut self, interval: Duration) -> Self {
         self.watch_progress_notify_interval = interval;
+        self
+    }
+
+    /// How long the token of a user is good for after its last use; five minutes unless set, as with
+    /// etcd's `--auth-token-ttl`. [`Server::advance_time`] lets tokens age.
+    pub fn auth_token_ttl(mut self, ttl: Duration) -> Self {
+        self.auth_token_ttl = ttl;
+        self
+    }
+
+    /// How much work hashing a password is, from 4 to 31; 10 unless set, as with etcd's
+    /// `--bcrypt-cost`. Each step doubles it. Tests that log in often want 4.
+    pub fn bcrypt_cost(mut self, cost: u32) -> Self {
+        self.bcrypt_cost = cost;
         self
     }
 
@@ -191,6 +211,10 @@ impl ServerBuilder {
                 return Err(config(setting, "0 means \"no id\" in etcd".to_owned()));
             }
         }
+        if !password::COSTS.contains(&self.bcrypt_cost) {
+            let reason = format!("{}: expected a number from 4 to 31", self.bcrypt_cost);
+            return Err(config("bcrypt_cost", reason));
+        }
         Ok(Config {
             addresses,
             name: self.name,
@@ -201,6 +225,8 @@ impl ServerBuilder {
             watch_progress_notify_interval: self
                 .watch_progress_notify_interval
                 .max(SHORTEST_PROGRESS_INTERVAL),
+            auth_token_ttl: self.auth_token_ttl,
+            bcrypt_cost: self.bcrypt_cost,
             version,
             cluster_id: self.cluster_id.unwrap_or_else(random_id),
             member_id: self.member_id.unwrap_or_else(random_id),
@@ -225,6 +251,8 @@ pub(crate) struct Config {
     pub(crate) max_request_bytes: usize,
     pub(crate) max_txn_ops: usize,
     pub(crate) watch_progress_notify_interval: Duration,
+    pub(crate) auth_token_ttl: Duration,
+    pub(crate) bcrypt_cost: u32,
     pub(crate) version: Version,
     pub(crate) cluster_id: u64,
     pub(crate) member_id: u64,

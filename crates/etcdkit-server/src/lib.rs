@@ -17,6 +17,7 @@
 //! * `KV`: everything, and 3.7's `RangeStream`. `Watch`: everything; a peer that does not read costs
 //!   bounded memory and loses nothing. `Lease`: everything; leases expire on time, or when
 //!   [`Server::advance_time`] says so.
+//! * `Auth`: everything, with passwords hashed by bcrypt and etcd's "simple" tokens.
 //! * `Maintenance`: `Status`, `HashKV`, and listing alarms. `Cluster`: `MemberList`. gRPC health.
 //! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
 //! * Anything else is `Unimplemented`.
@@ -26,7 +27,7 @@
 //!
 //! # What it is not
 //!
-//! One member without replication, TLS or authentication. When the process ends, the data is gone. Unlike
+//! One member without replication or TLS. When the process ends, the data is gone. Unlike
 //! etcd it does not end the connections of clients that ping more often than every five seconds.
 
 mod applier;
@@ -37,11 +38,13 @@ mod clock;
 mod connection;
 mod connector;
 mod expiry;
+mod gate;
 mod grpc;
 mod http_api;
 mod hub;
 mod listen;
 mod node;
+mod password;
 mod route;
 mod server;
 mod service;

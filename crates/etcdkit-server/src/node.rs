@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::applier::Applier;
 use crate::clock::Clock;
+use crate::gate::Gate;
 use crate::version::Version;
 
 /// etcd's `raft_term` after a first start; it rises by one with each restart of a durable server.
@@ -20,6 +21,9 @@ const GRPC_OVERHEAD_BYTES: usize = 512 * 1024;
 pub(crate) struct Node {
     pub(crate) applier: Applier,
     pub(crate) clock: Clock,
+    pub(crate) gate: Gate,
+    /// How much work hashing a password is.
+    pub(crate) bcrypt_cost: u32,
     /// Told when a lease may expire earlier than the next known expiry.
     pub(crate) expiry_changed: Notify,
     pub(crate) identity: Identity,

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use etcdkit_proto::Code;
+use futures_core::Stream;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use prost::Message;
 
 use crate::body::Body;
-use crate::grpc::{self, Status, bidirectional, server_streaming, unary};
+use crate::gate::Credentials;
+use crate::grpc::{self, Requests, Status};
 use crate::http_api;
 use crate::node::Node;
-use crate::service::{cluster, health, kv, lease, maintenance, watch};
+use crate::service::{auth, cluster, health, kv, lease, maintenance, watch};
 
 /// The services of an etcd server; the methods that [`call`] does not list are not offered.
 const SERVICES: [&str; 9] = [
@@ -40,61 +43,116 @@ async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
         Ok(names) => names,
         Err(refusal) => return refusal.into(),
     };
-    let max = node.limits.max_message_bytes();
+    let call = Call {
+        node,
+        credentials: Credentials::of(&parts.headers),
+        body,
+    };
     match (service, method) {
-        ("etcdserverpb.KV", "Range") => unary(body, max, async |m| kv::range(node, m).await).await,
-        ("etcdserverpb.KV", "RangeStream") => {
-            server_streaming(body, max, async |m| kv::range_stream(node, m).await).await
+        ("etcdserverpb.KV", "Range") => call.unary(kv::range).await,
+        ("etcdserverpb.KV", "RangeStream") => call.server_streaming(kv::range_stream).await,
+        ("etcdserverpb.KV", "Put") => call.unary(kv::put).await,
+        ("etcdserverpb.KV", "DeleteRange") => call.unary(kv::delete_range).await,
+        ("etcdserverpb.KV", "Txn") => call.unary(kv::txn).await,
+        ("etcdserverpb.KV", "Compact") => call.unary(kv::compact).await,
+
+        ("etcdserverpb.Watch", "Watch") => call.bidirectional(watch::watch).await,
+
+        ("etcdserverpb.Lease", "LeaseGrant") => call.unary(lease::grant).await,
+        ("etcdserverpb.Lease", "LeaseRevoke") => call.unary(lease::revoke).await,
+        ("etcdserverpb.Lease", "LeaseKeepAlive") => call.bidirectional(lease::keep_alive).await,
+        ("etcdserverpb.Lease", "LeaseTimeToLive") => call.unary(lease::time_to_live).await,
+        ("etcdserverpb.Lease", "LeaseLeases") => call.unary(lease::leases).await,
+
+        ("etcdserverpb.Auth", "AuthEnable") => call.unary(auth::enable).await,
+        ("etcdserverpb.Auth", "AuthDisable") => call.unary(auth::disable).await,
+        ("etcdserverpb.Auth", "AuthStatus") => call.unary(auth::status).await,
+        ("etcdserverpb.Auth", "Authenticate") => call.unary(auth::authenticate).await,
+        ("etcdserverpb.Auth", "UserAdd") => call.unary(auth::user_add).await,
+        ("etcdserverpb.Auth", "UserGet") => call.unary(auth::user_get).await,
+        ("etcdserverpb.Auth", "UserList") => call.unary(auth::user_list).await,
+        ("etcdserverpb.Auth", "UserDelete") => call.unary(auth::user_delete).await,
+        ("etcdserverpb.Auth", "UserChangePassword") => call.unary(auth::user_change_password).await,
+        ("etcdserverpb.Auth", "UserGrantRole") => call.unary(auth::user_grant_role).await,
+        ("etcdserverpb.Auth", "UserRevokeRole") => call.unary(auth::user_revoke_role).await,
+        ("etcdserverpb.Auth", "RoleAdd") => call.unary(auth::role_add).await,
+        ("etcdserverpb.Auth", "RoleGet") => call.unary(auth::role_get).await,
+        ("etcdserverpb.Auth", "RoleList") => call.unary(auth::role_list).await,
+        ("etcdserverpb.Auth", "RoleDelete") => call.unary(auth::role_delete).await,
+        ("etcdserverpb.Auth", "RoleGrantPermission") => {
+            call.unary(auth::role_grant_permission).await
         }
-        ("etcdserverpb.KV", "Put") => unary(body, max, async |m| kv::put(node, m).await).await,
-        ("etcdserverpb.KV", "DeleteRange") => {
-            unary(body, max, async |m| kv::delete_range(node, m).await).await
+        ("etcdserverpb.Auth", "RoleRevokePermission") => {
+            call.unary(auth::role_revoke_permission).await
         }
-        ("etcdserverpb.KV", "Txn") => unary(body, max, async |m| kv::txn(node, m).await).await,
-        ("etcdserverpb.KV", "Compact") => {
-            unary(body, max, async |m| kv::compact(node, m).await).await
-        }
-        ("etcdserverpb.Lease", "LeaseGrant") => {
-            unary(body, max, async |m| lease::grant(node, m).await).await
-        }
-        ("etcdserverpb.Lease", "LeaseRevoke") => {
-            unary(body, max, async |m| lease::revoke(node, m).await).await
-        }
-        ("etcdserverpb.Lease", "LeaseKeepAlive") => {
-            bidirectional(body, max, node.stopping.clone(), |requests| {
-                lease::keep_alive(node, requests)
-            })
-        }
-        ("etcdserverpb.Lease", "LeaseTimeToLive") => {
-            unary(body, max, async |m| lease::time_to_live(node, m).await).await
-        }
-        ("etcdserverpb.Lease", "LeaseLeases") => {
-            unary(body, max, async |m| lease::leases(node, m).await).await
-        }
-        ("etcdserverpb.Watch", "Watch") => {
-            bidirectional(body, max, node.stopping.clone(), |requests| {
-                watch::watch(node, requests)
-            })
-        }
-        ("etcdserverpb.Cluster", "MemberList") => {
-            unary(body, max, async |m| cluster::member_list(node, m).await).await
-        }
-        ("etcdserverpb.Maintenance", "Alarm") => {
-            unary(body, max, async |m| maintenance::alarm(node, m).await).await
-        }
-        ("etcdserverpb.Maintenance", "HashKV") => {
-            unary(body, max, async |m| maintenance::hash_kv(node, m).await).await
-        }
-        ("etcdserverpb.Maintenance", "Status") => {
-            unary(body, max, async |m| maintenance::status(node, m).await).await
-        }
-        ("grpc.health.v1.Health", "Check") => {
-            unary(body, max, async |m| health::check(node, m).await).await
-        }
-        ("grpc.health.v1.Health", "Watch") => {
-            server_streaming(body, max, async |m| health::watch(node, m).await).await
-        }
+
+        ("etcdserverpb.Cluster", "MemberList") => call.unary(cluster::member_list).await,
+
+        ("etcdserverpb.Maintenance", "Alarm") => call.unary(maintenance::alarm).await,
+        ("etcdserverpb.Maintenance", "HashKV") => call.unary(maintenance::hash_kv).await,
+        ("etcdserverpb.Maintenance", "Status") => call.unary(maintenance::status).await,
+
+        ("grpc.health.v1.Health", "Check") => call.unary(health::check).await,
+        ("grpc.health.v1.Health", "Watch") => call.server_streaming(health::watch).await,
+
         _ => grpc::failed(&unknown(service, method)),
+    }
+}
+
+/// A gRPC call on its way to the function that answers it.
+struct Call<'a> {
+    node: &'a Arc<Node>,
+    credentials: Credentials,
+    body: Incoming,
+}
+
+impl Call<'_> {
+    async fn unary<Req, Reply>(
+        self,
+        handler: impl AsyncFnOnce(&Node, &Credentials, Req) -> Result<Reply, Status>,
+    ) -> Response<Body>
+    where
+        Req: Message + Default,
+        Reply: Message,
+    {
+        let max_bytes = self.node.limits.max_message_bytes();
+        grpc::unary(self.body, max_bytes, async |request| {
+            handler(self.node, &self.credentials, request).await
+        })
+        .await
+    }
+
+    async fn server_streaming<Req, Reply, Replies>(
+        self,
+        handler: impl AsyncFnOnce(&Arc<Node>, &Credentials, Req) -> Result<Replies, Status>,
+    ) -> Response<Body>
+    where
+        Req: Message + Default,
+        Reply: Message + 'static,
+        Replies: Stream<Item = Result<Reply, Status>> + Send + 'static,
+    {
+        let max_bytes = self.node.limits.max_message_bytes();
+        grpc::server_streaming(self.body, max_bytes, async |request| {
+            handler(self.node, &self.credentials, request).await
+        })
+        .await
+    }
+
+    async fn bidirectional<Req, Reply, Replies>(
+        self,
+        handler: impl FnOnce(Arc<Node>, Credentials, Requests<Req>) -> Replies,
+    ) -> Response<Body>
+    where
+        Req: Message + Default,
+        Reply: Message + 'static,
+        Replies: Stream<Item = Result<Reply, Status>> + Send + 'static,
+    {
+        let max_bytes = self.node.limits.max_message_bytes();
+        let stopping = self.node.stopping.clone();
+        grpc::bidirectional(self.body, max_bytes, stopping, |requests| {
+            handler(Arc::clone(self.node), self.credentials, requests)
+        })
+        .await
     }
 }
 

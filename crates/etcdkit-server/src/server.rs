@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcdkit_store::Store;
+use etcdkit_store::{Store, Tokens};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::connection::Connections;
 use crate::connector::Connector;
 use crate::expiry;
+use crate::gate::Gate;
 use crate::listen::Listener;
 use crate::node::{Identity, Limits, Node};
 
@@ -55,6 +56,8 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
     let node = Arc::new(Node {
         applier: Applier::new(Store::new()),
         clock: Clock::start(),
+        gate: Gate::new(Tokens::new(config.auth_token_ttl)),
+        bcrypt_cost: config.bcrypt_cost,
         expiry_changed: Notify::new(),
         identity: Identity {
             cluster_id: config.cluster_id,
@@ -120,10 +123,11 @@ impl Server {
         Connector::new(Arc::downgrade(&self.connections))
     }
 
-    /// Lets leases age, as if the time had passed. When it returns, leases that have expired by then
-    /// are revoked and their keys deleted, so that tests of lost leases need not wait.
+    /// Lets leases and tokens of users age, as if the time had passed. When it returns, leases that
+    /// have expired by then are revoked and their keys deleted, so that tests of lost leases need not
+    /// wait.
     ///
-    /// Only the age of leases changes: timeouts and the intervals of progress notifications do not.
+    /// Nothing else ages: timeouts and the intervals of progress notifications do not.
     /// The time moves in whole milliseconds.
     ///
     /// ```

@@ -189,12 +189,12 @@ async fn keep_alives_are_answered_in_order_on_one_stream() {
             grant(&mut leases, id, 60).await.unwrap();
         }
         let (requests, receiver) = mpsc::channel(16);
-        let replies = leases.lease_keep_alive(ReceiverStream::new(receiver)).await;
-        let mut replies = replies.unwrap().into_inner();
-        server.advance_time(Duration::from_secs(50));
         for id in [1, 9, 1] {
             requests.send(LeaseKeepAliveRequest { id }).await.unwrap();
         }
+        server.advance_time(Duration::from_secs(50));
+        let replies = leases.lease_keep_alive(ReceiverStream::new(receiver)).await;
+        let mut replies = replies.unwrap().into_inner();
         for expected in [(1, 60), (9, 0), (1, 60)] {
             let reply = replies.message().await.unwrap().unwrap();
             assert_eq!((reply.id, reply.ttl), expected);
@@ -243,12 +243,12 @@ async fn a_stop_ends_keep_alives_at_once() {
     let server = start().await;
     let mut leases = leases(&server, Way::Tcp).await;
     let (requests, receiver) = mpsc::channel(1);
-    let replies = leases.lease_keep_alive(ReceiverStream::new(receiver)).await;
-    let mut replies = replies.unwrap().into_inner();
     requests
         .send(LeaseKeepAliveRequest { id: 1 })
         .await
         .unwrap();
+    let replies = leases.lease_keep_alive(ReceiverStream::new(receiver)).await;
+    let mut replies = replies.unwrap().into_inner();
     assert_eq!(replies.message().await.unwrap().unwrap().ttl, 0);
     let (stopped, ended) = tokio::join!(server.shutdown(), replies.message());
     stopped.unwrap();

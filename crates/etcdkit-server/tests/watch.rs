@@ -23,17 +23,24 @@ use tonic::{Code, Streaming};
 struct Watch {
     requests: mpsc::Sender<WatchRequest>,
     responses: Streaming<WatchResponse>,
+    created: WatchResponse,
 }
 
 impl Watch {
-    async fn open(server: &Server, way: Way) -> Self {
+    /// Opens a stream with its first watch, since servers are silent before.
+    async fn open(server: &Server, way: Way, first: WatchCreateRequest) -> Self {
         let mut client =
             WatchClient::new(channel(server, way).await).max_decoding_message_size(usize::MAX);
         let (requests, receiver) = mpsc::channel(16);
+        requests.send(create(first)).await.unwrap();
         let responses = client.watch(ReceiverStream::new(receiver)).await.unwrap();
+        let mut responses = responses.into_inner();
+        let created = responses.message().await.unwrap().unwrap();
+        assert!(created.created && !created.canceled, "{created:?}");
         Self {
             requests,
-            responses: responses.into_inner(),
+            responses,
+            created,
         }
     }
 
@@ -45,15 +52,14 @@ impl Watch {
             .unwrap();
     }
 
-    async fn create(&mut self, request: WatchCreateRequest) -> WatchResponse {
-        self.send(RequestUnion::CreateRequest(request)).await;
-        let created = self.next().await;
-        assert!(created.created, "{created:?}");
-        created
-    }
-
     async fn next(&mut self) -> WatchResponse {
         self.responses.message().await.unwrap().unwrap()
+    }
+}
+
+fn create(request: WatchCreateRequest) -> WatchRequest {
+    WatchRequest {
+        request_union: Some(RequestUnion::CreateRequest(request)),
     }
 }
 
@@ -80,13 +86,16 @@ async fn a_watch_sees_what_happens_after_it() {
         let server = start().await;
         let mut kv = kv(&server, way).await;
         kv.put(put("a/1", "before")).await.unwrap();
-        let mut watch = Watch::open(&server, way).await;
-        let created = watch
-            .create(WatchCreateRequest {
+        let mut watch = Watch::open(
+            &server,
+            way,
+            WatchCreateRequest {
                 prev_kv: true,
                 ..prefix("a/")
-            })
-            .await;
+            },
+        )
+        .await;
+        let created = watch.created.clone();
         let header = created.header.unwrap();
         assert_eq!(
             (created.watch_id, header.revision, header.raft_term),
@@ -127,11 +136,11 @@ async fn a_watch_sees_what_happens_after_it() {
 async fn events_go_on_after_the_peer_has_sent_its_last_request() {
     let server = start().await;
     let mut kv = kv(&server, Way::Tcp).await;
-    let mut watch = Watch::open(&server, Way::Tcp).await;
-    watch.create(prefix("a")).await;
+    let watch = Watch::open(&server, Way::Tcp, prefix("a")).await;
     let Watch {
         requests,
         mut responses,
+        ..
     } = watch;
     drop(requests);
     for revision in 2..10 {
@@ -154,17 +163,17 @@ async fn history_is_replayed_and_compacted_history_is_not() {
     })
     .await
     .unwrap();
-    let mut watch = Watch::open(&server, Way::Tcp).await;
     let from = |start_revision| WatchCreateRequest {
         start_revision,
         ..prefix("a")
     };
-    watch.create(from(5)).await;
+    let mut watch = Watch::open(&server, Way::Tcp, from(5)).await;
     let replayed = watch.next().await;
     assert_eq!(revisions(&replayed), (5..=11).collect::<Vec<_>>());
     assert_eq!(replayed.header.unwrap().revision, 11);
 
-    watch.create(from(4)).await;
+    watch.send(RequestUnion::CreateRequest(from(4))).await;
+    assert!(watch.next().await.created);
     let ended = watch.next().await;
     assert!(ended.canceled);
     assert_eq!((ended.watch_id, ended.compact_revision), (1, 5));
@@ -177,8 +186,7 @@ async fn expiry_of_a_lease_is_seen_as_one_revision() {
     let server = start().await;
     let mut kv = kv(&server, Way::Tcp).await;
     let mut leases = LeaseClient::new(channel(&server, Way::Tcp).await);
-    let mut watch = Watch::open(&server, Way::Tcp).await;
-    watch.create(prefix("k")).await;
+    let mut watch = Watch::open(&server, Way::Tcp, prefix("k")).await;
     leases
         .lease_grant(LeaseGrantRequest { id: 7, ttl: 10 })
         .await
@@ -206,8 +214,7 @@ async fn expiry_of_a_lease_is_seen_as_one_revision() {
 async fn progress_is_answered_for_the_whole_stream() {
     let server = start().await;
     let mut kv = kv(&server, Way::Tcp).await;
-    let mut watch = Watch::open(&server, Way::Tcp).await;
-    watch.create(prefix("a")).await;
+    let mut watch = Watch::open(&server, Way::Tcp, prefix("a")).await;
     kv.put(put("elsewhere", "v")).await.unwrap();
     watch
         .send(RequestUnion::ProgressRequest(WatchProgressRequest {}))
@@ -229,13 +236,15 @@ async fn idle_watches_are_told_of_progress_at_the_interval() {
         .await
         .unwrap();
     let mut kv = kv(&server, Way::Pipe).await;
-    let mut watch = Watch::open(&server, Way::Pipe).await;
-    watch
-        .create(WatchCreateRequest {
+    let mut watch = Watch::open(
+        &server,
+        Way::Pipe,
+        WatchCreateRequest {
             progress_notify: true,
             ..prefix("a")
-        })
-        .await;
+        },
+    )
+    .await;
     let opened = tokio::time::Instant::now();
     for revision in 1..4 {
         let progress = watch.next().await;
@@ -262,14 +271,16 @@ async fn large_responses_are_split_for_those_who_want_it() {
         (true, vec![(4, true), (1, false)]),
         (false, vec![(5, false)]),
     ] {
-        let mut watch = Watch::open(&server, Way::Tcp).await;
-        watch
-            .create(WatchCreateRequest {
+        let mut watch = Watch::open(
+            &server,
+            Way::Tcp,
+            WatchCreateRequest {
                 start_revision: 2,
                 fragment,
                 ..prefix("a")
-            })
-            .await;
+            },
+        )
+        .await;
         for (events, more) in expected {
             let part = watch.next().await;
             assert_eq!((part.events.len(), part.fragment), (events, more));
@@ -283,8 +294,7 @@ async fn a_peer_that_does_not_read_gets_everything_later() {
     const PUTS: i64 = 10_000;
     let server = start().await;
     let mut kv = kv(&server, Way::Pipe).await;
-    let mut watch = Watch::open(&server, Way::Tcp).await;
-    watch.create(prefix("k")).await;
+    let mut watch = Watch::open(&server, Way::Tcp, prefix("k")).await;
     for n in 0..PUTS {
         kv.put(put(&format!("k{}", n % 7), vec![b'v'; 100]))
             .await
@@ -304,17 +314,15 @@ async fn five_thousand_watches_share_a_stream() {
     const WATCHES: usize = 5_000;
     let server = start().await;
     let mut kv = kv(&server, Way::Pipe).await;
-    let mut watch = Watch::open(&server, Way::Tcp).await;
+    let mut watch = Watch::open(&server, Way::Tcp, prefix("0000/")).await;
     let requests = watch.requests.clone();
     let creating = tokio::spawn(async move {
-        for n in 0..WATCHES {
-            let request = WatchRequest {
-                request_union: Some(RequestUnion::CreateRequest(prefix(&format!("{n:04}/")))),
-            };
+        for n in 1..WATCHES {
+            let request = create(prefix(&format!("{n:04}/")));
             requests.send(request).await.unwrap();
         }
     });
-    for id in 0..WATCHES as i64 {
+    for id in 1..WATCHES as i64 {
         let created = watch.next().await;
         assert_eq!((created.created, created.watch_id), (true, id));
     }
@@ -329,8 +337,7 @@ async fn five_thousand_watches_share_a_stream() {
 #[tokio::test]
 async fn a_stop_ends_watches_at_once() {
     let server = start().await;
-    let mut watch = Watch::open(&server, Way::Tcp).await;
-    watch.create(prefix("a")).await;
+    let mut watch = Watch::open(&server, Way::Tcp, prefix("a")).await;
     let (stopped, ended) = tokio::join!(server.shutdown(), watch.responses.message());
     stopped.unwrap();
     is(
@@ -347,8 +354,7 @@ async fn writers_and_watchers_agree_on_every_event() {
     let server = start().await;
     let mut watches = Vec::new();
     for way in WAYS {
-        let mut watch = Watch::open(&server, way).await;
-        watch.create(prefix("k")).await;
+        let watch = Watch::open(&server, way, prefix("k")).await;
         watches.push(watch);
     }
     let mut writers = tokio::task::JoinSet::new();

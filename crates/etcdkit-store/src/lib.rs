@@ -57,6 +57,7 @@
 //!   keeps the put. And if such a put says `ignore_value` or `ignore_lease`, all four crash at once;
 //!   the store answers `KeyNotFound` and applies nothing.
 
+mod auth;
 pub mod check;
 mod compact;
 mod compare;
@@ -73,6 +74,7 @@ mod txn;
 mod watch;
 mod write;
 
+pub use auth::{Auth, Caller, Tokens};
 pub use lease::{MAX_LEASE_TTL, MIN_LEASE_TTL};
 pub use record::Record;
 pub use revision::{RecordKey, Revision};

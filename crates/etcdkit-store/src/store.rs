@@ -7,6 +7,7 @@ use etcdkit_proto::etcdserverpb::{
 };
 use etcdkit_proto::mvccpb::KeyValue;
 
+use crate::auth::Auth;
 use crate::hash::CompactionHashes;
 use crate::index::Index;
 use crate::lease::Leases;
@@ -25,6 +26,7 @@ pub struct Store {
     pub(crate) index: Index,
     pub(crate) log: Log,
     pub(crate) leases: Leases,
+    pub(crate) auth: Auth,
     pub(crate) compaction_hashes: CompactionHashes,
     /// The newest revision that reads see.
     pub(crate) published: i64,
@@ -46,6 +48,7 @@ impl Store {
             index: Index::default(),
             log: Log::default(),
             leases: Leases::default(),
+            auth: Auth::default(),
             compaction_hashes: CompactionHashes::default(),
             published: 1,
             staged: 1,

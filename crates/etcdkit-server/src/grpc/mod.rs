@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use prost::Message;
 use tokio::sync::watch;
+use tokio_stream::StreamExt as _;
 
 pub(crate) use self::status::Status;
 
@@ -126,10 +127,12 @@ where
 
 /// Gives the peer's requests to `handler`, and sends every reply of the stream that it makes of them.
 ///
-/// The stream is polled only when the peer has room for the next message. What the handler does
-/// not read, the peer's flow control holds back. The call ends when the stream does, or when the
-/// server stops, since a peer may keep it open for ever.
-pub(crate) fn bidirectional<Req, Reply, Replies>(
+/// Like with grpc-go, nothing is sent before the first reply, not even headers; a client that waits
+/// for them before its first request waits for ever. The stream is polled only when the peer has
+/// room for the next message, and what it does not read of the requests, flow control holds back.
+/// The call ends when the stream does, or when the server stops, since a peer may keep it open for
+/// ever.
+pub(crate) async fn bidirectional<Req, Reply, Replies>(
     body: Incoming,
     max_bytes: usize,
     stopping: watch::Receiver<bool>,
@@ -141,9 +144,12 @@ where
     Replies: Stream<Item = Result<Reply, Status>> + Send + 'static,
 {
     let replies = handler(Requests::new(Messages::new(body, max_bytes)));
-    reply(Body::messages(Frames::new(UntilStopped::new(
-        replies, stopping,
-    ))))
+    let mut frames = Box::pin(Frames::new(UntilStopped::new(replies, stopping)));
+    match frames.next().await {
+        Some(Ok(first)) => reply(Body::messages(tokio_stream::once(Ok(first)).chain(frames))),
+        Some(Err(status)) => failed(&status),
+        None => reply(Body::no_message()),
+    }
 }
 
 /// The only message of a request that has exactly one, once the peer has ended the request.

@@ -2,14 +2,17 @@
 
 use etcdkit_proto::etcdserverpb::{Member, MemberListRequest, MemberListResponse};
 
+use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
 
 /// The one member. Like etcd's, the header has no revision.
 pub(crate) async fn member_list(
     node: &Node,
+    credentials: &Credentials,
     _: MemberListRequest,
 ) -> Result<MemberListResponse, Status> {
+    node.require_user(credentials)?;
     let identity = &node.identity;
     Ok(MemberListResponse {
         header: Some(node.header(0)),

@@ -1,5 +1,7 @@
 //! `grpc.health.v1.Health`. etcd knows one name, the empty one, for the whole server.
 
+use std::sync::Arc;
+
 use etcdkit_proto::Code;
 use etcdkit_proto::health::health_check_response::ServingStatus;
 use etcdkit_proto::health::{HealthCheckRequest, HealthCheckResponse};
@@ -7,11 +9,13 @@ use futures_core::Stream;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::WatchStream;
 
+use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
 
 pub(crate) async fn check(
     _: &Node,
+    _: &Credentials,
     request: HealthCheckRequest,
 ) -> Result<HealthCheckResponse, Status> {
     if request.service.is_empty() {
@@ -24,9 +28,10 @@ pub(crate) async fn check(
 /// The present status, then each change, until the server stops. A name nobody knows is a status
 /// of its own here.
 pub(crate) async fn watch(
-    node: &Node,
+    node: &Arc<Node>,
+    _: &Credentials,
     request: HealthCheckRequest,
-) -> Result<impl Stream<Item = Result<HealthCheckResponse, Status>> + Send + 'static, Status> {
+) -> Result<impl Stream<Item = Result<HealthCheckResponse, Status>> + Send + use<>, Status> {
     let status = match request.service.as_str() {
         "" => ServingStatus::Serving,
         _ => ServingStatus::ServiceUnknown,

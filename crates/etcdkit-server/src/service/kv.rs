@@ -1,7 +1,7 @@
 //! `etcdserverpb.KV`.
 //!
-//! Each request is checked in etcd's order: what is wrong with it by itself, then its size, then what the
-//! engine finds.
+//! Each request is checked in etcd's order: what is wrong with it by itself, then whose it is, its size, whether
+//! the caller may make it, and what the engine finds.
 
 use std::sync::Arc;
 
@@ -12,18 +12,26 @@ use etcdkit_proto::etcdserverpb::{
     TxnResponse, request_op::Request,
 };
 use etcdkit_proto::{Code, EtcdError};
-use etcdkit_store::check;
+use etcdkit_store::{Store, check};
 use futures_core::Stream;
 use prost::Message;
 use prost::encoding::encoded_len_varint;
 
 use super::range_stream::RangeStream;
+use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
 
-pub(crate) async fn range(node: &Node, request: RangeRequest) -> Result<RangeResponse, Status> {
+pub(crate) async fn range(
+    node: &Node,
+    credentials: &Credentials,
+    request: RangeRequest,
+) -> Result<RangeResponse, Status> {
     check::range(&request)?;
-    let mut response = node.applier.read(|store| store.range(&request))?;
+    let mut response = node.applier.read(|store| {
+        check_read(node, store, credentials, &request)?;
+        store.range(&request)
+    })?;
     node.sign(&mut response.header);
     Ok(response)
 }
@@ -32,8 +40,9 @@ pub(crate) async fn range(node: &Node, request: RangeRequest) -> Result<RangeRes
 /// without an order is refused too: etcd sorts each part by itself then, and loses keys.
 pub(crate) async fn range_stream(
     node: &Arc<Node>,
+    credentials: &Credentials,
     mut request: RangeRequest,
-) -> Result<impl Stream<Item = Result<RangeStreamResponse, Status>> + Send + 'static, Status> {
+) -> Result<impl Stream<Item = Result<RangeStreamResponse, Status>> + Send + use<>, Status> {
     check::range(&request)?;
     let key_order = [SortOrder::None as i32, SortOrder::Ascend as i32];
     if request.sort_target != SortTarget::Key as i32 || !key_order.contains(&request.sort_order) {
@@ -54,6 +63,8 @@ pub(crate) async fn range_stream(
             "RangeStream does not support revision filters",
         ));
     }
+    node.applier
+        .read(|store| check_read(node, store, credentials, &request))?;
     request.sort_order = SortOrder::None.into();
     Ok(tokio_stream::iter(RangeStream::new(
         Arc::clone(node),
@@ -61,47 +72,91 @@ pub(crate) async fn range_stream(
     )))
 }
 
-pub(crate) async fn put(node: &Node, request: PutRequest) -> Result<PutResponse, Status> {
+fn check_read(
+    node: &Node,
+    store: &Store,
+    credentials: &Credentials,
+    request: &RangeRequest,
+) -> Result<(), EtcdError> {
+    let caller = node.caller(store, credentials)?;
+    store
+        .auth()
+        .check_read(&caller, &request.key, &request.range_end)
+}
+
+pub(crate) async fn put(
+    node: &Node,
+    credentials: &Credentials,
+    request: PutRequest,
+) -> Result<PutResponse, Status> {
     check::put(&request)?;
+    let caller = node.identify(credentials)?;
     check_size(node, &request)?;
-    let mut response = node.applier.apply(move |store| store.put(request)).await?;
+    let mut response = node
+        .applier
+        .apply(move |store| {
+            store.check_put(&caller, &request)?;
+            store.put(request)
+        })
+        .await?;
     node.sign(&mut response.header);
     Ok(response)
 }
 
 pub(crate) async fn delete_range(
     node: &Node,
+    credentials: &Credentials,
     request: DeleteRangeRequest,
 ) -> Result<DeleteRangeResponse, Status> {
     check::delete_range(&request)?;
+    let caller = node.identify(credentials)?;
     check_size(node, &request)?;
     let mut response = node
         .applier
-        .apply(move |store| store.delete_range(request))
+        .apply(move |store| {
+            store.check_delete_range(&caller, &request)?;
+            store.delete_range(request)
+        })
         .await?;
     node.sign(&mut response.header);
     Ok(response)
 }
 
-pub(crate) async fn txn(node: &Node, request: TxnRequest) -> Result<TxnResponse, Status> {
+pub(crate) async fn txn(
+    node: &Node,
+    credentials: &Credentials,
+    request: TxnRequest,
+) -> Result<TxnResponse, Status> {
     check::txn(&request, node.limits.max_txn_ops)?;
+    let caller = node.identify(credentials)?;
     // etcd does not log a transaction that only reads, and limits the size of what it logs.
     if !is_read_only(&request) {
         check_size(node, &request)?;
     }
-    let mut response = node.applier.apply(move |store| store.txn(request)).await?;
+    let mut response = node
+        .applier
+        .apply(move |store| {
+            store.check_txn(&caller, &request)?;
+            store.txn(request)
+        })
+        .await?;
     node.sign(&mut response.header);
     Ok(response)
 }
 
 pub(crate) async fn compact(
     node: &Node,
+    credentials: &Credentials,
     request: CompactionRequest,
 ) -> Result<CompactionResponse, Status> {
+    let caller = node.identify(credentials)?;
     check_size(node, &request)?;
     let mut response = node
         .applier
-        .apply(move |store| store.compact(&request))
+        .apply(move |store| {
+            store.auth().check_root(&caller)?;
+            store.compact(&request)
+        })
         .await?;
     node.sign(&mut response.header);
     Ok(response)

@@ -11,14 +11,17 @@ use etcdkit_store::Store;
 use futures_core::Stream;
 use futures_util::stream::try_unfold;
 
+use crate::gate::Credentials;
 use crate::grpc::{Requests, Status};
 use crate::node::Node;
 
 /// Grants a lease; its id is chosen here if the client left it 0, positive as etcd's.
 pub(crate) async fn grant(
     node: &Node,
+    credentials: &Credentials,
     mut request: LeaseGrantRequest,
 ) -> Result<LeaseGrantResponse, Status> {
+    node.require_user(credentials)?;
     let now = node.clock.now();
     let mut response = node
         .applier
@@ -46,11 +49,17 @@ fn unused_id(store: &Store) -> i64 {
 
 pub(crate) async fn revoke(
     node: &Node,
+    credentials: &Credentials,
     request: LeaseRevokeRequest,
 ) -> Result<LeaseRevokeResponse, Status> {
+    let caller = node.identify(credentials)?;
     let mut response = node
         .applier
-        .apply(move |store| store.lease_revoke(&request))
+        .apply(move |store| {
+            store.auth().check_user(&caller)?;
+            store.check_lease_write(&caller, request.id)?;
+            store.lease_revoke(&request)
+        })
         .await?;
     node.sign(&mut response.header);
     Ok(response)
@@ -59,45 +68,72 @@ pub(crate) async fn revoke(
 /// Renews leases as requests come, and answers in their order. Ends when the peer ends its side, as
 /// in etcd.
 pub(crate) fn keep_alive(
-    node: &Arc<Node>,
+    node: Arc<Node>,
+    credentials: Credentials,
     requests: Requests<LeaseKeepAliveRequest>,
 ) -> impl Stream<Item = Result<LeaseKeepAliveResponse, Status>> + Send + 'static {
     try_unfold(
-        (Arc::clone(node), requests),
-        async |(node, mut requests)| {
+        (node, credentials, requests),
+        async |(node, credentials, mut requests)| {
             let Some(request) = requests.next().await? else {
                 return Ok(None);
             };
-            let mut response = renew(&node, &request)?;
+            let mut response = renew(&node, &credentials, &request)?;
             node.sign(&mut response.header);
-            Ok(Some((response, (node, requests))))
+            Ok(Some((response, (node, credentials, requests))))
         },
     )
 }
 
-fn renew(node: &Node, request: &LeaseKeepAliveRequest) -> Result<LeaseKeepAliveResponse, Status> {
+/// A refusal ends the stream, as in etcd.
+fn renew(
+    node: &Node,
+    credentials: &Credentials,
+    request: &LeaseKeepAliveRequest,
+) -> Result<LeaseKeepAliveResponse, Status> {
     let now = node.clock.now();
-    node.applier
-        .apply_unlogged(|store| Ok(store.lease_keep_alive(request, now)))
+    node.applier.apply_unlogged(|store| {
+        let caller = node.caller(store, credentials)?;
+        store.auth().check_user(&caller)?;
+        store.check_lease_write(&caller, request.id)?;
+        Ok(store.lease_keep_alive(request, now))
+    })
 }
 
+/// The keys of a lease need read permission, the rest none.
 pub(crate) async fn time_to_live(
     node: &Node,
+    credentials: &Credentials,
     request: LeaseTimeToLiveRequest,
 ) -> Result<LeaseTimeToLiveResponse, Status> {
     let now = node.clock.now();
-    let mut response = node
-        .applier
-        .read(|store| Ok(store.lease_time_to_live(&request, now)))?;
+    let mut response = node.applier.read(|store| {
+        let caller = node.caller(store, credentials)?;
+        store.auth().check_user(&caller)?;
+        if request.keys {
+            store.check_lease_read(&caller, request.id)?;
+        }
+        Ok(store.lease_time_to_live(&request, now))
+    })?;
     node.sign(&mut response.header);
     Ok(response)
 }
 
+/// Listing leases needs read permission on the keys of them all.
 pub(crate) async fn leases(
     node: &Node,
+    credentials: &Credentials,
     _: LeaseLeasesRequest,
 ) -> Result<LeaseLeasesResponse, Status> {
-    let mut response = node.applier.read(|store| Ok(store.lease_leases()))?;
+    let mut response = node.applier.read(|store| {
+        let caller = node.caller(store, credentials)?;
+        store.auth().check_user(&caller)?;
+        let response = store.lease_leases();
+        for lease in &response.leases {
+            store.check_lease_read(&caller, lease.id)?;
+        }
+        Ok(response)
+    })?;
     node.sign(&mut response.header);
     Ok(response)
 }

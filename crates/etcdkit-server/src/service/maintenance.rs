@@ -7,6 +7,7 @@ use etcdkit_proto::etcdserverpb::{
     StatusResponse,
 };
 
+use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
 
@@ -14,7 +15,12 @@ use crate::node::Node;
 const DEFAULT_QUOTA_BYTES: i64 = 2 * 1024 * 1024 * 1024;
 
 /// The state of the member. In memory, the database is as large as what it holds.
-pub(crate) async fn status(node: &Node, _: StatusRequest) -> Result<StatusResponse, Status> {
+pub(crate) async fn status(
+    node: &Node,
+    credentials: &Credentials,
+    _: StatusRequest,
+) -> Result<StatusResponse, Status> {
+    node.require_user(credentials)?;
     let (revision, size) = node
         .applier
         .read(|store| Ok((store.revision(), store.size())))?;
@@ -41,14 +47,28 @@ pub(crate) async fn status(node: &Node, _: StatusRequest) -> Result<StatusRespon
 }
 
 /// The checksum of all stored revisions, equal to real etcd's after the same requests.
-pub(crate) async fn hash_kv(node: &Node, request: HashKvRequest) -> Result<HashKvResponse, Status> {
+pub(crate) async fn hash_kv(
+    node: &Node,
+    credentials: &Credentials,
+    request: HashKvRequest,
+) -> Result<HashKvResponse, Status> {
+    node.require_root(credentials)?;
     let mut response = node.applier.read(|store| store.hash_kv(request.revision))?;
     node.sign(&mut response.header);
     Ok(response)
 }
 
 /// Lists alarms, of which there are none, and so there is none to disarm either.
-pub(crate) async fn alarm(node: &Node, request: AlarmRequest) -> Result<AlarmResponse, Status> {
+pub(crate) async fn alarm(
+    node: &Node,
+    credentials: &Credentials,
+    request: AlarmRequest,
+) -> Result<AlarmResponse, Status> {
+    if request.action == AlarmAction::Get as i32 {
+        node.require_user(credentials)?;
+    } else {
+        node.require_root(credentials)?;
+    }
     if request.action == AlarmAction::Activate as i32 {
         return Err(Status::new(
             Code::Unimplemented,

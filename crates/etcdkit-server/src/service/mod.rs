@@ -1,5 +1,6 @@
 //! etcd's gRPC services, one file each: a request in, a reply or a status out.
 
+pub(crate) mod auth;
 pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod kv;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use etcdkit_proto::EtcdError;
 use etcdkit_proto::etcdserverpb::watch_request::RequestUnion;
 use etcdkit_proto::etcdserverpb::{WatchCreateRequest, WatchRequest, WatchResponse};
-use etcdkit_store::{Next, StreamId};
+use etcdkit_store::{Next, Store, StreamId};
 use futures_core::Stream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use crate::gate::Credentials;
 use crate::grpc::{Requests, Status};
 use crate::node::Node;
 
@@ -26,14 +28,16 @@ const STEPS: usize = 16;
 /// Serves the watches of one stream. It lives on when the peer ends its side, as in etcd: watches
 /// are ended by cancelling them, or the call.
 pub(crate) fn watch(
-    node: &Arc<Node>,
+    node: Arc<Node>,
+    credentials: Credentials,
     requests: Requests<WatchRequest>,
 ) -> impl Stream<Item = Result<WatchResponse, Status>> + Send + 'static {
     WatchStream {
-        node: Arc::clone(node),
+        progress: progress_interval(node.limits.watch_progress_notify_interval),
+        node,
+        credentials,
         requests: Some(requests),
         stream: None,
-        progress: progress_interval(node.limits.watch_progress_notify_interval),
     }
 }
 
@@ -48,6 +52,7 @@ fn progress_interval(interval: Duration) -> Interval {
 
 struct WatchStream {
     node: Arc<Node>,
+    credentials: Credentials,
     /// `None` when the peer has ended its side.
     requests: Option<Requests<WatchRequest>>,
     /// Opened with the first request.
@@ -144,10 +149,38 @@ impl WatchStream {
     }
 
     fn create(&self, stream: StreamId, request: WatchCreateRequest) -> Result<(), Status> {
-        self.node
-            .applier
-            .watching(|store, hub| hub.watchers.create(store, stream, request))
+        self.node.applier.watching(|store, hub| {
+            // The engine refuses a negative start, before anybody asks who wants it.
+            let permitted = if request.start_revision < 0 {
+                Ok(())
+            } else {
+                self.check_read(store, &request)
+            };
+            match permitted {
+                Ok(()) => hub.watchers.create(store, stream, request),
+                Err(error) => hub.watchers.refuse(store, stream, reason(error)),
+            }
+        })
     }
+
+    /// A watch needs read permission on its keys when it is created, and is not asked again.
+    fn check_read(&self, store: &Store, request: &WatchCreateRequest) -> Result<(), EtcdError> {
+        let key: &[u8] = match request.key.as_ref() {
+            [] => &[0],
+            key => key,
+        };
+        let caller = self.node.caller(store, &self.credentials)?;
+        store.auth().check_read(&caller, key, &request.range_end)
+    }
+}
+
+/// etcd passes refusals on in the words of Go's gRPC.
+fn reason(error: EtcdError) -> String {
+    format!(
+        "rpc error: code = {:?} desc = {}",
+        error.code(),
+        error.text()
+    )
 }
 
 impl Drop for WatchStream {
