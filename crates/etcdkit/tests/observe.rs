@@ -137,7 +137,7 @@ mod metrics {
     use etcdkit_server::Server;
     use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
-    /// Everything recorded so far, as `name{label=value}`.
+    /// Everything recorded since the last time, as `name{label=value}`.
     fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, DebugValue> {
         let all = snapshotter.snapshot().into_vec().into_iter();
         all.map(|(key, _, _, value)| {
@@ -265,6 +265,34 @@ mod metrics {
         let lags = samples(&all, "etcdkit_watch_lag_revisions{}");
         assert_eq!(lags.last(), Some(&0.0));
         assert!(lags.iter().all(|lag| *lag < 6.0));
+    }
+
+    #[tokio::test]
+    async fn leases_tell_how_close_it_was_and_that_they_are_lost() {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let server = Server::builder().start().await.unwrap();
+        let client = Client::connect(server.endpoint()).await.unwrap();
+        let lease = client.lease(Duration::from_secs(1)).await.unwrap();
+        let granted = lease.ttl().as_secs_f64();
+        assert_eq!(level(&recorded(&snapshotter), "etcdkit_leases{}"), 1.0);
+        let slack = loop {
+            let all = recorded(&snapshotter);
+            match all.get("etcdkit_lease_slack_seconds{}") {
+                Some(DebugValue::Histogram(slack)) if !slack.is_empty() => {
+                    break slack[0].into_inner();
+                }
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        assert!(slack > 0.0 && slack < granted, "{slack} of {granted}");
+
+        client.leases().revoke(lease.id()).await.unwrap();
+        lease.lost().await;
+        let all = recorded(&snapshotter);
+        assert_eq!(count(&all, "etcdkit_lease_lost_total{reason=not_found}"), 1);
+        drop(lease);
     }
 
     #[tokio::test]
