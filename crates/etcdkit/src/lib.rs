@@ -125,6 +125,7 @@ mod lease;
 mod observe;
 mod op;
 mod policy;
+pub mod service;
 mod transport;
 mod types;
 mod watch;

@@ -1,9 +1,15 @@
 //! One request with a stream of answers.
 
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::{Request, failure::explain};
 use crate::{
@@ -11,7 +17,7 @@ use crate::{
     client::Core,
     observe,
     policy::{Class, Ending, Verdict},
-    transport::{attempt::Attempt, pick::Tried},
+    transport::{Failure, attempt::Attempt, pick::Tried},
 };
 
 /// The answers to one request, as the server sends them. Dropping it cancels the request.
@@ -28,6 +34,10 @@ pub(crate) struct Replies {
     observed: observe::Stream,
     /// The longest silence between two answers.
     silence: Duration,
+    /// Ends the silence; made when an answer is first waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer runs for the answer that comes next.
+    waiting: bool,
 }
 
 /// Why a stream of answers ended early.
@@ -72,6 +82,8 @@ impl Replies {
             class: request.class,
             generation: admitted.generation,
             silence: within,
+            timer: None,
+            waiting: false,
         })
     }
 
@@ -80,48 +92,74 @@ impl Replies {
         self.silence = silence;
     }
 
-    /// The next answer, or `None` once the server has ended the stream with success.
+    /// The next answer, or `None` once the server has ended the stream with success. Nothing is lost
+    /// when this is dropped unfinished.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
-        let next = self.receive().await;
-        if let Err(broken) = &next {
-            self.observed.broke(&broken.error);
-        }
-        next
+        poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    async fn receive(&mut self) -> Result<Option<Bytes>, Broken> {
-        let next = poll_fn(|cx| self.attempt.poll_message(cx));
-        let failure = match timeout(self.silence, next).await {
-            Ok(Ok(message)) => return Ok(message),
-            Ok(Err(failure)) => failure,
-            Err(_) => {
-                let connection = self.attempt.connection();
-                connection.pulse.missed();
-                let what = format!("no answer within {:?}", self.silence);
-                let error = Error::new(ErrorKind::Timeout, what)
-                    .with_endpoint(Arc::clone(&connection.endpoint.text))
-                    .with_operation(self.operation);
-                return Err(Broken {
-                    error,
-                    passing: true,
-                });
+    /// As [`next`](Self::next), for streams.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Broken>> {
+        let broken = match self.attempt.poll_message(cx) {
+            Poll::Ready(Ok(message)) => {
+                self.waiting = false;
+                return Poll::Ready(Ok(message));
             }
+            Poll::Ready(Err(failure)) => self.broken(failure),
+            Poll::Pending if self.is_silent(cx) => self.silent(),
+            Poll::Pending => return Poll::Pending,
         };
+        self.observed.broke(&broken.error);
+        Poll::Ready(Err(broken))
+    }
+
+    /// Whether the wait for the next answer has been too long.
+    fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        let silence = self.silence;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(silence)));
+        if !self.waiting {
+            self.waiting = true;
+            // Durations that reach beyond what the clock can tell mean "as long as it takes".
+            match Instant::now().checked_add(silence) {
+                Some(end) => timer.as_mut().reset(end),
+                None => timer.set(sleep(silence)),
+            }
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
+
+    fn silent(&self) -> Broken {
+        let connection = self.attempt.connection();
+        connection.pulse.missed();
+        let what = format!("no answer within {:?}", self.silence);
+        let error = Error::new(ErrorKind::Timeout, what)
+            .with_endpoint(Arc::clone(&connection.endpoint.text))
+            .with_operation(self.operation);
+        Broken {
+            error,
+            passing: true,
+        }
+    }
+
+    fn broken(&self, failure: Failure) -> Broken {
         let connection = self.attempt.connection();
         let (ending, Verdict { retry, .. }, error) = explain(failure, self.class, connection);
         if self.core.is_closed() {
             let error = Error::closed().with_operation(self.operation);
-            return Err(Broken {
+            return Broken {
                 error,
                 passing: false,
-            });
+            };
         }
         if ending == Ending::NotSent {
             self.core.pool.retire(connection);
         }
-        Err(Broken {
+        Broken {
             error: error.with_operation(self.operation),
             passing: retry || self.core.refused(self.class, self.generation, ending),
-        })
+        }
     }
 }

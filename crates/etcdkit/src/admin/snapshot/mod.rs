@@ -163,7 +163,7 @@ impl OpenSnapshot<'_> {
         };
         let replies = Replies::open(&apart, request).await.map_err(finally)?;
         let mut snapshot = Snapshot {
-            stage: Stage::Idle(Box::new(replies)),
+            stage: Stage::Receiving(Box::new(replies)),
             check: Check::default(),
             held: None,
             version: None,
@@ -243,12 +243,8 @@ pub struct Snapshot {
     deadline: Option<Instant>,
 }
 
-type Receiving =
-    Pin<Box<dyn Future<Output = (Box<Replies>, Result<Option<Bytes>, Broken>)> + Send>>;
-
 enum Stage {
-    Idle(Box<Replies>),
-    Receiving(Receiving),
+    Receiving(Box<Replies>),
     /// All is there and verified.
     Complete,
     Failed,
@@ -323,21 +319,12 @@ impl Snapshot {
 
     /// The next message's bytes, counted and hashed.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Broken>> {
-        if let Stage::Idle(_) = self.stage {
-            let Stage::Idle(mut replies) = std::mem::replace(&mut self.stage, Stage::Failed) else {
-                return Poll::Ready(Ok(None));
-            };
-            replies.limit_silence(self.next_within());
-            self.stage = Stage::Receiving(Box::pin(async move {
-                let reply = replies.next().await;
-                (replies, reply)
-            }));
-        }
-        let Stage::Receiving(receiving) = &mut self.stage else {
+        let within = self.next_within();
+        let Stage::Receiving(replies) = &mut self.stage else {
             return Poll::Ready(Ok(None));
         };
-        let (replies, reply) = ready!(receiving.as_mut().poll(cx));
-        self.stage = Stage::Idle(replies);
+        replies.limit_silence(within);
+        let reply = ready!(replies.poll_next(cx));
         let Some(reply) = reply? else {
             return Poll::Ready(Ok(None));
         };
