@@ -9,11 +9,13 @@ mod delete;
 mod errors;
 mod keys;
 mod kv;
+mod lease;
 mod maintenance;
 mod range;
 mod runner;
 mod scan;
 mod txn;
+mod watch;
 
 pub use runner::{Case, CaseFailed, run};
 
@@ -105,6 +107,40 @@ cases! {
         the_future_cannot_be_compacted
         compaction_keeps_the_revision
         compaction_keeps_what_lives;
+    watch:
+        only_what_comes_after_the_opening_is_shown
+        the_past_is_shown_from_a_revision_on
+        the_future_is_waited_for
+        keys_and_ranges_are_told_from_their_neighbours
+        events_tell_creations_changes_and_deletions
+        the_pair_before_comes_only_if_asked_for
+        filters_leave_out_what_they_name
+        the_changes_of_a_transaction_come_together
+        an_update_larger_than_a_message_comes_whole
+        a_long_history_comes_in_order
+        many_watches_of_one_key_see_the_same
+        a_watch_that_ends_disturbs_no_other
+        what_is_kept_is_shown
+        what_changes_nothing_is_not_shown
+        the_keys_of_a_lease_go_together
+        a_compacted_start_ends_with_the_oldest_revision
+        a_compaction_ends_no_watch_that_is_ahead_of_it
+        impossible_watches_are_refused
+        a_list_and_its_watch_fit_together;
+    lease:
+        a_lease_lives_as_long_as_granted
+        ids_can_be_chosen_once
+        times_to_live_have_limits
+        keys_go_with_their_lease
+        a_lease_without_keys_ends_without_a_revision
+        a_missing_lease_is_missed
+        a_key_belongs_to_the_lease_of_its_last_put
+        the_list_has_those_that_live
+        a_renewal_starts_the_time_anew
+        keys_go_when_their_lease_runs_out
+        a_held_lease_outlives_its_time
+        a_dropped_lease_takes_its_keys_along
+        a_lease_that_others_end_is_lost;
     errors:
         empty_keys_are_refused
         reversed_ranges_are_refused
