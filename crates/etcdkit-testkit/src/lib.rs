@@ -8,4 +8,5 @@ pub mod differential;
 pub mod etcd;
 pub mod fake;
 pub mod proxy;
+pub mod scenario;
 pub mod watch_checker;

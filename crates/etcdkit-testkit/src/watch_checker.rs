@@ -51,6 +51,16 @@ impl Event {
     }
 }
 
+impl From<&etcdkit::Event> for Event {
+    fn from(event: &etcdkit::Event) -> Self {
+        Self {
+            is_delete: event.is_delete(),
+            kv: event.kv().clone(),
+            prev_kv: event.prev_kv().cloned(),
+        }
+    }
+}
+
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kv = &self.kv;

@@ -193,8 +193,9 @@ impl Check<'_> {
 
     fn previous_is_right(&self, event: &Event, truth: &Event) -> bool {
         let Some(given) = &event.prev_kv else {
-            let compacted = |prev: &KeyValue| prev.mod_revision < self.history.compacted;
-            return !self.watched.asked.prev_kv || truth.prev_kv.as_ref().is_none_or(compacted);
+            // etcd reads it at the revision before the event.
+            let compacted = event.revision() <= self.history.compacted;
+            return !self.watched.asked.prev_kv || truth.prev_kv.is_none() || compacted;
         };
         self.watched.asked.prev_kv && Some(given) == truth.prev_kv.as_ref()
     }

@@ -11,7 +11,7 @@ use super::{Change, Event, Outcome, Write, Writes};
 #[derive(Clone, Debug)]
 pub struct History {
     pub(super) revisions: BTreeMap<Revision, Vec<Event>>,
-    /// Pairs older than this may be missing where a pair before a change belongs.
+    /// The pairs before changes up to here may be missing.
     pub(super) compacted: Revision,
 }
 
@@ -80,7 +80,8 @@ impl History {
         }
     }
 
-    /// The history has been compacted meanwhile: pairs from before this revision may be missing.
+    /// The history was compacted meanwhile: the pairs before changes up to this revision may be
+    /// missing.
     #[must_use]
     pub fn compacted_at(mut self, revision: Revision) -> Self {
         self.compacted = revision;

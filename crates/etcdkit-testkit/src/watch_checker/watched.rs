@@ -1,6 +1,6 @@
 //! What one watch asked for and delivered.
 
-use etcdkit::{KeyRange, Revision};
+use etcdkit::{KeyRange, Revision, WatchUpdate};
 
 use super::Event;
 
@@ -48,6 +48,16 @@ pub struct Delivery {
     pub events: Vec<Event>,
     /// The revision up to which, as the delivery says, everything has been delivered.
     pub promised: Option<Revision>,
+}
+
+impl From<&WatchUpdate> for Delivery {
+    /// Each update of the client's says how far the watch has come.
+    fn from(update: &WatchUpdate) -> Self {
+        Self {
+            events: update.events().iter().map(Event::from).collect(),
+            promised: Some(update.revision()),
+        }
+    }
 }
 
 /// What one watch asked for and delivered.
