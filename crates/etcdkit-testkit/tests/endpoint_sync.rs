@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcdkit::{Client, EndpointMode, ErrorKind, MemberId, Outcome, WatchEnd};
+use etcdkit::{Client, EndpointMode, ErrorKind, LostReason, MemberId, Outcome, WatchEnd};
 use etcdkit_testkit::{
     certificates::Authority,
     etcd::{Binary, Cluster, ClusterBuilder},
@@ -457,6 +457,8 @@ async fn closing_ends_everything() {
     let client = connect(&proxy.endpoint()).await;
     client.put("k", "0").await.expect("a put");
     let mut watch = client.watch("k").await.expect("a watch");
+    let lease = client.lease(Duration::from_secs(60)).await;
+    let lease = lease.expect("a lease");
     cluster.member(0).pause().expect("a running member");
     let calls = [true, false].map(|write| {
         let client = client.clone();
@@ -488,6 +490,8 @@ async fn closing_ends_everything() {
     let error = tokio::time::timeout(SOON, watch.try_next());
     let error = error.await.expect("in time").expect_err("an end");
     assert_eq!(error.end(), &WatchEnd::Closed, "{error:?}");
+    let lost = tokio::time::timeout(SOON, lease.lost()).await;
+    assert_eq!(lost.expect("in time").reason(), LostReason::Closed);
     let later = client.put("k", "2").await.expect_err("closed");
     assert_eq!(
         (later.kind(), later.outcome(), later.attempts()),

@@ -117,7 +117,10 @@ mod lookup {
 
     #[cfg(test)]
     mod tests {
-        use std::net::{Ipv4Addr, SocketAddr};
+        use std::{
+            net::{Ipv4Addr, SocketAddr},
+            time::Duration,
+        };
 
         use hickory_resolver::proto::{
             op::{Message, OpCode, ResponseCode},
@@ -126,6 +129,7 @@ mod lookup {
         use tokio::net::UdpSocket;
 
         use super::*;
+        use crate::Client;
 
         fn srv(priority: u16, weight: u16, port: u16, target: &str) -> SRV {
             SRV::new(
@@ -224,6 +228,45 @@ mod lookup {
             assert_eq!(error.kind(), ErrorKind::Connect);
             let text = error.to_string();
             assert!(text.contains(TLS) && text.contains(PLAIN), "{text}");
+        }
+
+        #[tokio::test]
+        async fn clients_connect_to_what_dns_knows() {
+            let etcd = etcdkit_server::Server::builder()
+                .start()
+                .await
+                .expect("a server");
+            let port = etcd
+                .endpoint()
+                .rsplit(':')
+                .next()
+                .and_then(|port| port.parse().ok());
+            let server = name_server(vec![(
+                PLAIN,
+                srv(0, 0, port.expect("a port"), "localhost."),
+            )])
+            .await;
+            let builder =
+                || Client::builder().discover(Discovery::new("example.com").name_server(server));
+            let client = builder().connect().await.expect("a client");
+            client.put("k", "v").await.expect("a put");
+            let lazy = builder().connect_lazy().expect("a client");
+            assert_eq!(lazy.endpoints().len(), 0);
+            lazy.get("k").await.expect("a get").expect("the key");
+            assert!(lazy.endpoints().eq(client.endpoints()));
+        }
+
+        #[tokio::test]
+        async fn a_lazy_client_tells_what_dns_does_not_know() {
+            let server = name_server(vec![]).await;
+            let client = Client::builder()
+                .discover(Discovery::new("example.com").name_server(server))
+                .request_timeout(Duration::from_secs(1))
+                .connect_lazy()
+                .expect("a client");
+            let error = client.get("k").await.expect_err("no endpoint");
+            assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 0));
+            assert!(error.to_string().contains(TLS), "{error}");
         }
 
         #[test]
