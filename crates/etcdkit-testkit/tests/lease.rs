@@ -3,6 +3,10 @@
 
 use std::{
     future::IntoFuture,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -578,7 +582,7 @@ async fn without_a_quorum_a_lease_is_lost_before_the_server_can_let_it_run_out()
             matches!(client.get("key").await, Ok(None))
         })
         .await;
-        client.lease(4 * SECOND).await.expect("the client goes on");
+        drop(client.lease(4 * SECOND).await.expect("the client goes on"));
     })
     .await;
 }
@@ -720,6 +724,59 @@ async fn five_thousand_leases_share_one_stream_and_none_runs_out() {
             .expect("a list")
             .leases
             .is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_standing_lease_puts_its_keys_again() {
+    on_every_etcd(async |cluster, client| {
+        let fail = Arc::new(AtomicBool::new(false));
+        let opening = client.lease(2 * SECOND).id(7).regrant({
+            let (client, fail) = (client.clone(), Arc::clone(&fail));
+            move |lease| {
+                let (client, fail) = (client.clone(), fail.swap(false, Ordering::Relaxed));
+                async move {
+                    let key = if fail { "" } else { "key" };
+                    client.put(key, "here").lease(&lease).await.map(drop)
+                }
+            }
+        });
+        let standing = opening.await.expect("a lease");
+        let first = standing.lease();
+        let is_there = async || {
+            let kv = client.get("key").await.expect("an answer");
+            kv.is_some_and(|kv| kv.lease == Some(LeaseId(7)) && kv.value == "here")
+        };
+        assert!(is_there().await);
+
+        // Once revoked by somebody, with a hook that fails at first.
+        let again = standing.regranted();
+        fail.store(true, Ordering::Relaxed);
+        client.leases().revoke(7).await.expect("revoked");
+        let second = again.await.expect("granted anew");
+        assert_eq!(
+            first.loss().map(|loss| loss.reason()),
+            Some(LostReason::NotFound)
+        );
+        assert!(is_there().await && !second.is_lost() && standing.failure().is_none());
+
+        // Once lost to an outage.
+        let again = standing.regranted();
+        cluster.member(0).pause().expect("paused");
+        assert_eq!(second.lost().await.reason(), LostReason::Expired);
+        cluster.member(0).resume().expect("resumed");
+        drop(again.await.expect("granted anew"));
+        assert!(is_there().await);
+
+        let over = standing.regranted();
+        drop(standing);
+        drop((first, second));
+        assert!(over.await.is_none(), "no other will come");
+        wait_until("the key is deleted", async || {
+            client.get("key").await.expect("an answer").is_none()
+        })
+        .await;
     })
     .await;
 }

@@ -151,7 +151,7 @@ pub use exec::{Call, CallOptions};
 pub use lease::{
     AttachLease, GetTimeToLive, GrantLease, KeepAliveOnce, Lease, LeaseGrant, LeaseKeepAlive,
     LeaseList, LeaseLost, LeaseRevoke, LeaseTimeToLive, Leases, ListLeases, LostReason, OpenLease,
-    RevokeLease,
+    OpenStandingLease, RevokeLease, StandingLease,
 };
 #[cfg(feature = "metrics")]
 pub use observe::describe_metrics;

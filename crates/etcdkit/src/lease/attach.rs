@@ -41,6 +41,6 @@ impl IntoFuture for AttachLease<'_> {
 
     fn into_future(self) -> Pending<Lease> {
         let core = Arc::clone(&self.client.core);
-        Box::pin(Lease::attach(core, self.id, self.timeout))
+        Box::pin(Lease::attach(core, self.id, self.timeout, false))
     }
 }

@@ -121,7 +121,7 @@ pub(super) struct Granting {
     core: Arc<Core>,
     ttl: i64,
     /// 0 takes a random one.
-    chosen: LeaseId,
+    pub(super) chosen: LeaseId,
     timeout: Duration,
 }
 

@@ -20,7 +20,7 @@ use super::{
     renew::{LeaseKeepAlive, renew},
     revoke::{LeaseRevoke, revoke},
 };
-use crate::{Client, LeaseId, Result, client::Core};
+use crate::{Client, ErrorKind, LeaseId, Result, client::Core};
 
 impl Client {
     /// Grants a lease and keeps it alive until the handle is dropped. Awaiting the result grants it;
@@ -32,7 +32,9 @@ impl Client {
     /// # Examples
     ///
     /// ```
-    /// # async fn example(client: etcdkit::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().start().await?;
+    /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
     /// use std::time::Duration;
     ///
     /// let lease = client.lease(Duration::from_secs(10)).await?;
@@ -46,6 +48,7 @@ impl Client {
     /// # Ok(())
     /// # }
     /// # async fn serve() -> std::io::Result<()> { Ok(()) }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn lease(&self, ttl: Duration) -> OpenLease<'_> {
         OpenLease {
@@ -95,21 +98,55 @@ impl IntoFuture for OpenLease<'_> {
     type IntoFuture = Pending<Lease>;
 
     fn into_future(self) -> Pending<Lease> {
-        let core = Arc::clone(&self.client.core);
-        let granting = Granting::new(&core, self.ttl, self.id, self.timeout);
-        let timeout = self.timeout;
-        Box::pin(async move {
-            let granted = granting?.run().await?;
-            let (id, cluster) = (granted.grant.id, granted.grant.header.cluster_id);
-            let (mut ttl, mut until) = (granted.grant.ttl, granted.until);
-            // A grant that took long may have used up much of what it gave.
-            if until.saturating_duration_since(Instant::now()) < ttl / 2 {
-                let renewed = renew(&core, id, timeout).await?;
-                (ttl, until) = (renewed.answer.ttl, renewed.until);
-            }
-            let held = core.leases.hold(&core, id, cluster, ttl, until);
-            Ok(Lease::new(core, held, true))
+        let opening = self.opening();
+        Box::pin(async move { opening?.open().await })
+    }
+}
+
+impl OpenLease<'_> {
+    pub(super) fn opening(&self) -> Result<Opening> {
+        Ok(Opening {
+            core: Arc::clone(&self.client.core),
+            granting: Granting::new(&self.client.core, self.ttl, self.id, self.timeout)?,
+            timeout: self.timeout,
         })
+    }
+}
+
+/// All that is needed to grant leases and to keep them alive, again and again.
+pub(super) struct Opening {
+    core: Arc<Core>,
+    granting: Granting,
+    timeout: Option<Duration>,
+}
+
+impl Opening {
+    pub(super) async fn open(&self) -> Result<Lease> {
+        let core = &self.core;
+        let granted = self.granting.run().await?;
+        let (id, cluster) = (granted.grant.id, granted.grant.header.cluster_id);
+        let (mut ttl, mut until) = (granted.grant.ttl, granted.until);
+        // A grant that took long may have used up much of what it gave.
+        if until.saturating_duration_since(Instant::now()) < ttl / 2 {
+            let renewed = renew(core, id, self.timeout).await?;
+            (ttl, until) = (renewed.answer.ttl, renewed.until);
+        }
+        let held = core.leases.hold(core, id, cluster, ttl, until);
+        Ok(Lease::new(Arc::clone(core), held, true))
+    }
+
+    /// Grants a lease in place of one that was lost. Under a chosen id that one may still be there,
+    /// since a server lets leases run out later than clients must assume.
+    pub(super) async fn open_again(&self) -> Result<Lease> {
+        let error = match self.open().await {
+            Ok(lease) => return Ok(lease),
+            Err(error) => error,
+        };
+        let (core, id) = (Arc::clone(&self.core), self.granting.chosen);
+        if error.kind() != ErrorKind::LeaseExists {
+            return Err(error);
+        }
+        Lease::attach(core, id, self.timeout, true).await
     }
 }
 
@@ -141,7 +178,8 @@ impl IntoFuture for OpenLease<'_> {
 /// handle counts from the time when the last answered renewal was *sent*, by the monotonic clock, so it
 /// takes a lease for lost before the server can have let it run out. On machines that sleep (laptops,
 /// suspended virtual machines), that clock may stand still meanwhile; the first renewal after it
-/// tells. A lost lease does not come back.
+/// tells. A lost lease does not come back; see
+/// [`OpenLease::regrant`] for one that does.
 ///
 /// That a lease is not lost says that its keys are there, but not that nobody else has taken over in
 /// the time that a message takes: guard writes by a transaction that compares a key of the lease.
@@ -172,11 +210,12 @@ impl Lease {
         core: Arc<Core>,
         id: LeaseId,
         timeout: Option<Duration>,
+        owned: bool,
     ) -> Result<Self> {
         let renewed = renew(&core, id, timeout).await?;
         let (ttl, cluster) = (renewed.answer.ttl, renewed.answer.header.cluster_id);
         let held = core.leases.hold(&core, id, cluster, ttl, renewed.until);
-        Ok(Self::new(core, held, false))
+        Ok(Self::new(core, held, owned))
     }
 
     /// The lease's id.
@@ -238,7 +277,7 @@ impl Lease {
         let result = revoke(core, self.id(), None).await;
         match &result {
             Ok(_) => core.leases.forget(self.id(), LostReason::Revoked),
-            Err(error) if error.kind() == crate::ErrorKind::LeaseNotFound => {
+            Err(error) if error.kind() == ErrorKind::LeaseNotFound => {
                 core.leases.forget(self.id(), LostReason::NotFound);
             }
             Err(_) => {}

@@ -13,6 +13,7 @@ mod list;
 mod lost;
 mod renew;
 mod revoke;
+mod standing;
 mod task;
 mod time_to_live;
 
@@ -27,6 +28,7 @@ pub use self::{
     lost::{LeaseLost, LostReason},
     renew::{KeepAliveOnce, LeaseKeepAlive},
     revoke::{LeaseRevoke, RevokeLease},
+    standing::{OpenStandingLease, StandingLease},
     time_to_live::{GetTimeToLive, LeaseTimeToLive},
 };
 use crate::{Client, LeaseId, Result};
@@ -50,7 +52,9 @@ impl Client {
 /// # Examples
 ///
 /// ```
-/// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = etcdkit_server::Server::builder().start().await?;
+/// # let client = etcdkit::Client::connect(server.endpoint()).await?;
 /// use std::time::Duration;
 ///
 /// let granted = client.leases().grant(Duration::from_secs(60)).await?;
@@ -63,6 +67,7 @@ impl Client {
 /// assert!(client.get("sessions/7").await?.is_none());
 /// # Ok(())
 /// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Leases<'a> {
@@ -75,6 +80,21 @@ impl<'a> Leases<'a> {
     ///
     /// Parts of seconds are rounded up. The server may grant more than was asked for, never less:
     /// at least one and a half times its election timeout, which is 2 s by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().start().await?;
+    /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
+    /// use std::time::Duration;
+    ///
+    /// let granted = client.leases().grant(Duration::from_secs(60)).id(7).await?;
+    /// assert_eq!((granted.id.0, granted.ttl), (7, Duration::from_secs(60)));
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
     pub fn grant(&self, ttl: Duration) -> GrantLease<'a> {
         GrantLease::new(self.client, ttl)
     }
@@ -91,6 +111,22 @@ impl<'a> Leases<'a> {
 
     /// Renews a lease once, on the stream that all leases of the client share. Awaiting the result sends
     /// the request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().start().await?;
+    /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
+    /// use std::time::Duration;
+    ///
+    /// let granted = client.leases().grant(Duration::from_secs(60)).await?;
+    /// let renewed = client.leases().keep_alive_once(granted.id).await?;
+    /// assert_eq!(renewed.ttl, granted.ttl);
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
     pub fn keep_alive_once(&self, id: impl Into<LeaseId>) -> KeepAliveOnce<'a> {
         KeepAliveOnce::new(self.client, id.into())
     }
