@@ -10,7 +10,7 @@ use std::{
 
 use etcdkit::{Client, Error, ErrorKind, KeyRange, Outcome, Permission};
 use etcdkit_testkit::etcd::{Binary, Cluster};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{runtime::Handle, task::JoinSet, time::sleep};
 
 use crate::support::*;
 
@@ -226,6 +226,33 @@ async fn a_login_without_a_quorum_keeps_nobody_beyond_the_deadline() {
 
         cluster.member(1).restart().await.expect("a restart");
         put_and_get(&client, 10).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_client_that_is_dropped_while_it_logs_in() {
+    let alive = || Handle::current().metrics().num_alive_tasks();
+    for etcd in etcds() {
+        let mut cluster = start(cluster(&etcd)).await;
+        guard(&cluster).await;
+        let client = as_root(&cluster).request_timeout(Duration::from_secs(3600));
+        let client = client.connect().await.expect("a login");
+        cluster.member(0).pause().expect("a pause");
+        client.set_user("root", PASSWORD).expect("valid");
+        let call = client.put("key", "v").timeout(Duration::from_millis(300));
+        call.await.expect_err("nobody answers");
+        assert!(alive() > 0, "it does not log in");
+        drop(client);
+        let start = Instant::now();
+        while alive() > 0 {
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "{} tasks",
+                alive()
+            );
+            sleep(Duration::from_millis(10)).await;
+        }
+        cluster.member(0).resume().expect("resumed");
     }
 }
 

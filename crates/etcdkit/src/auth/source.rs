@@ -35,6 +35,10 @@ static AUTHENTICATE: Method = Method {
     path: PathAndQuery::from_static("/etcdserverpb.Auth/Authenticate"),
 };
 
+/// A login that takes longer is begun anew as long as somebody waits for it, so that none outlasts its
+/// client for long.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The token that requests carry: asked before each attempt, told about refusals.
 ///
 /// However many requests need a token, one login is under way at a time; it is a task of its own,
@@ -200,7 +204,7 @@ impl TokenSource {
             method: &AUTHENTICATE,
             frame: Frame::of(&message),
             class: Class::Login,
-            timeout: None,
+            timeout: Some(LOGIN_TIMEOUT),
             only: None,
         })
     }
