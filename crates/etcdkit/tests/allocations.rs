@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use etcdkit::Client;
+use etcdkit::{Client, ClientBuilder};
 use etcdkit_server::Server;
 use tokio::{
     runtime::{self, Runtime},
@@ -54,8 +54,9 @@ fn a_namespace_costs_a_put_and_a_get_nothing() {
     let namespace = "namespace/";
     let bytes = (namespace.len() + 2) as f64;
     for verb in [Verb::Put, Verb::Get] {
-        let (count, size) = measure(verb, 1, "");
-        let (inside_count, inside_size) = measure(verb, 1, namespace);
+        let (count, size) = measure(verb, 1, Client::builder());
+        let inside = Client::builder().namespace(namespace);
+        let (inside_count, inside_size) = measure(verb, 1, inside);
         assert!(inside_count <= count + 0.05, "{inside_count} and {count}");
         // The keys of requests and answers are longer, and nothing else; a tenth is for how reads and
         // writes of the socket happen to fall.
@@ -63,6 +64,18 @@ fn a_namespace_costs_a_put_and_a_get_nothing() {
             inside_size <= size * 1.1 + 2.0 * bytes,
             "{inside_size} and {size}"
         );
+    }
+}
+
+#[test]
+fn a_token_costs_a_put_and_a_get_nothing() {
+    for verb in [Verb::Put, Verb::Get] {
+        let (count, size) = measure(verb, 1, Client::builder());
+        let with_token = Client::builder().token("NsQIlcMYQnKRIMtb.1234567");
+        let (token_count, token_size) = measure(verb, 1, with_token);
+        assert!(token_count <= count + 0.05, "{token_count} and {count}");
+        // One more header in a copy of all.
+        assert!(token_size <= size * 1.1 + 150.0, "{token_size} and {size}");
     }
 }
 
@@ -88,7 +101,7 @@ impl Verb {
 
 /// Counts what calls allocate when so many callers make them, and fails if it is too much.
 fn check(verb: Verb, callers: usize) {
-    let (count, bytes) = measure(verb, callers, "");
+    let (count, bytes) = measure(verb, callers, Client::builder());
     assert!(
         count <= CEILING && bytes <= CEILING_BYTES,
         "{verb:?}, {callers} at a time: {count:.2} allocations and {bytes:.0} bytes a call; at most \
@@ -96,17 +109,16 @@ fn check(verb: Verb, callers: usize) {
     );
 }
 
-/// Counts the allocations of a call, and their bytes, when so many callers make them in a namespace.
-fn measure(verb: Verb, callers: usize, namespace: &str) -> (f64, f64) {
+/// Counts the allocations of a call, and their bytes, when so many callers make them.
+fn measure(verb: Verb, callers: usize, builder: ClientBuilder) -> (f64, f64) {
     let server = ServerThread::start();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("runtime");
     let client = runtime
-        .block_on(Client::connect(server.endpoint.as_str()))
-        .expect("connect")
-        .namespaced(namespace);
+        .block_on(builder.endpoint(&server.endpoint).connect())
+        .expect("connect");
     repeat(&runtime, &client, Verb::Put, 1, 1);
     repeat(&runtime, &client, verb, callers, WARM_UP);
 
