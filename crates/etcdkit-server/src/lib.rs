@@ -18,6 +18,7 @@
 //!   bounded memory and loses nothing. `Lease`: everything; leases expire on time, or when
 //!   [`Server::advance_time`] says so.
 //! * `Auth`: everything, with passwords hashed by bcrypt and etcd's "simple" tokens.
+//! * `Lock` and `Election`: everything.
 //! * `Maintenance`: `Status`, `HashKV`, and listing alarms. `Cluster`: `MemberList`. gRPC health.
 //! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
 //! * Anything else is `Unimplemented`.

@@ -13,7 +13,7 @@ use crate::gate::Credentials;
 use crate::grpc::{self, Requests, Status};
 use crate::http_api;
 use crate::node::Node;
-use crate::service::{auth, cluster, health, kv, lease, maintenance, watch};
+use crate::service::{auth, cluster, election, health, kv, lease, lock, maintenance, watch};
 
 /// The services of an etcd server; the methods that [`call`] does not list are not offered.
 const SERVICES: [&str; 9] = [
@@ -86,6 +86,15 @@ async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
             call.unary(auth::role_revoke_permission).await
         }
 
+        ("v3lockpb.Lock", "Lock") => call.unary(lock::lock).await,
+        ("v3lockpb.Lock", "Unlock") => call.unary(lock::unlock).await,
+
+        ("v3electionpb.Election", "Campaign") => call.unary(election::campaign).await,
+        ("v3electionpb.Election", "Proclaim") => call.unary(election::proclaim).await,
+        ("v3electionpb.Election", "Leader") => call.unary(election::leader).await,
+        ("v3electionpb.Election", "Observe") => call.server_streaming(election::observe).await,
+        ("v3electionpb.Election", "Resign") => call.unary(election::resign).await,
+
         ("etcdserverpb.Cluster", "MemberList") => call.unary(cluster::member_list).await,
 
         ("etcdserverpb.Maintenance", "Alarm") => call.unary(maintenance::alarm).await,
@@ -109,7 +118,7 @@ struct Call<'a> {
 impl Call<'_> {
     async fn unary<Req, Reply>(
         self,
-        handler: impl AsyncFnOnce(&Node, &Credentials, Req) -> Result<Reply, Status>,
+        handler: impl AsyncFnOnce(&Arc<Node>, &Credentials, Req) -> Result<Reply, Status>,
     ) -> Response<Body>
     where
         Req: Message + Default,
@@ -132,7 +141,8 @@ impl Call<'_> {
         Replies: Stream<Item = Result<Reply, Status>> + Send + 'static,
     {
         let max_bytes = self.node.limits.max_message_bytes();
-        grpc::server_streaming(self.body, max_bytes, async |request| {
+        let stopping = self.node.stopping.clone();
+        grpc::server_streaming(self.body, max_bytes, stopping, async |request| {
             handler(self.node, &self.credentials, request).await
         })
         .await

@@ -21,10 +21,10 @@ use tokio_stream::StreamExt as _;
 
 pub(crate) use self::status::Status;
 
-pub(crate) use self::stream::Requests;
+pub(crate) use self::stream::{Requests, UntilStopped};
 
 use self::frame::{Messages, decode, encode};
-use self::stream::{Frames, UntilStopped};
+use self::stream::Frames;
 use crate::body::Body;
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -106,11 +106,10 @@ where
 }
 
 /// Reads the one request and sends every reply of the stream that `handler` makes.
-///
-/// The stream is polled only when the peer has room for the next message.
 pub(crate) async fn server_streaming<Req, Reply, Replies>(
     body: Incoming,
     max_bytes: usize,
+    stopping: watch::Receiver<bool>,
     handler: impl AsyncFnOnce(Req) -> Result<Replies, Status>,
 ) -> Response<Body>
 where
@@ -120,18 +119,14 @@ where
 {
     let answer = async { handler(decode(only_message(body, max_bytes).await?)?).await };
     match answer.await {
-        Ok(replies) => reply(Body::messages(Frames::new(replies))),
+        Ok(replies) => send(replies, stopping).await,
         Err(status) => failed(&status),
     }
 }
 
 /// Gives the peer's requests to `handler`, and sends every reply of the stream that it makes of them.
 ///
-/// Like with grpc-go, nothing is sent before the first reply, not even headers; a client that waits
-/// for them before its first request waits for ever. The stream is polled only when the peer has
-/// room for the next message, and what it does not read of the requests, flow control holds back.
-/// The call ends when the stream does, or when the server stops, since a peer may keep it open for
-/// ever.
+/// What the stream does not read of the requests, the peer's flow control holds back.
 pub(crate) async fn bidirectional<Req, Reply, Replies>(
     body: Incoming,
     max_bytes: usize,
@@ -143,7 +138,20 @@ where
     Reply: Message + 'static,
     Replies: Stream<Item = Result<Reply, Status>> + Send + 'static,
 {
-    let replies = handler(Requests::new(Messages::new(body, max_bytes)));
+    let requests = Requests::new(Messages::new(body, max_bytes));
+    send(handler(requests), stopping).await
+}
+
+/// Sends replies, until the stream ends or the server stops: a stream may have no end of its own.
+///
+/// Like with grpc-go, nothing is sent before the first reply, not even headers; a client that waits
+/// for them before its first request waits for ever. After that the stream is polled only when the
+/// peer has room for the next message.
+async fn send<Reply, Replies>(replies: Replies, stopping: watch::Receiver<bool>) -> Response<Body>
+where
+    Reply: Message + 'static,
+    Replies: Stream<Item = Result<Reply, Status>> + Send + 'static,
+{
     let mut frames = Box::pin(Frames::new(UntilStopped::new(replies, stopping)));
     match frames.next().await {
         Some(Ok(first)) => reply(Body::messages(tokio_stream::once(Ok(first)).chain(frames))),

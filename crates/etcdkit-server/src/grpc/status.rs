@@ -24,6 +24,11 @@ impl Status {
         }
     }
 
+    /// The same text with another code.
+    pub(crate) fn with_code(self, code: Code) -> Self {
+        Self { code, ..self }
+    }
+
     /// Writes the status into headers (a reply without messages) or trailers.
     pub(crate) fn write_to(&self, headers: &mut HeaderMap) {
         headers.insert(GRPC_STATUS, HeaderValue::from(self.code as u8 as u16));

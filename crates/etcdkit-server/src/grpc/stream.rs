@@ -98,7 +98,7 @@ where
 
 pin_project! {
     /// Ends a stream with an error when the server stops.
-    pub(super) struct UntilStopped<S> {
+    pub(crate) struct UntilStopped<S> {
         #[pin]
         replies: S,
         stopping: WatchStream<bool>,
@@ -106,7 +106,7 @@ pin_project! {
 }
 
 impl<S> UntilStopped<S> {
-    pub(super) fn new(replies: S, stopping: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(replies: S, stopping: watch::Receiver<bool>) -> Self {
         Self {
             replies,
             stopping: WatchStream::new(stopping),

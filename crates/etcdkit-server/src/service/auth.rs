@@ -1,5 +1,7 @@
 //! `etcdserverpb.Auth`.
 
+use std::sync::Arc;
+
 use etcdkit_proto::EtcdError;
 use etcdkit_proto::etcdserverpb::*;
 use etcdkit_store::{Auth, Store};
@@ -15,7 +17,7 @@ const TOKEN_LETTERS: usize = 16;
 /// Logs a user in. The password is compared without holding up others, so users may change
 /// meanwhile; then it is compared anew.
 pub(crate) async fn authenticate(
-    node: &Node,
+    node: &Arc<Node>,
     _: &Credentials,
     request: AuthenticateRequest,
 ) -> Result<AuthenticateResponse, Status> {
@@ -109,7 +111,7 @@ async fn ask<T>(
 }
 
 pub(crate) async fn enable(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     _: AuthEnableRequest,
 ) -> Result<AuthEnableResponse, Status> {
@@ -118,7 +120,7 @@ pub(crate) async fn enable(
 }
 
 pub(crate) async fn disable(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     _: AuthDisableRequest,
 ) -> Result<AuthDisableResponse, Status> {
@@ -133,7 +135,7 @@ pub(crate) async fn disable(
 }
 
 pub(crate) async fn status(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     _: AuthStatusRequest,
 ) -> Result<AuthStatusResponse, Status> {
@@ -152,7 +154,7 @@ pub(crate) async fn status(
 
 /// A password is hashed here, whoever asks; the engine knows hashes only.
 pub(crate) async fn user_add(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     mut request: AuthUserAddRequest,
 ) -> Result<AuthUserAddResponse, Status> {
@@ -167,7 +169,7 @@ pub(crate) async fn user_add(
 
 /// An empty password leaves the hash that the client may have sent, as in etcd.
 pub(crate) async fn user_change_password(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     mut request: AuthUserChangePasswordRequest,
 ) -> Result<AuthUserChangePasswordResponse, Status> {
@@ -185,7 +187,7 @@ pub(crate) async fn user_change_password(
 }
 
 pub(crate) async fn user_delete(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthUserDeleteRequest,
 ) -> Result<AuthUserDeleteResponse, Status> {
@@ -200,7 +202,7 @@ pub(crate) async fn user_delete(
 
 /// Users may ask for themselves.
 pub(crate) async fn user_get(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthUserGetRequest,
 ) -> Result<AuthUserGetResponse, Status> {
@@ -213,7 +215,7 @@ pub(crate) async fn user_get(
 }
 
 pub(crate) async fn user_list(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     _: AuthUserListRequest,
 ) -> Result<AuthUserListResponse, Status> {
@@ -226,7 +228,7 @@ pub(crate) async fn user_list(
 }
 
 pub(crate) async fn user_grant_role(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthUserGrantRoleRequest,
 ) -> Result<AuthUserGrantRoleResponse, Status> {
@@ -235,7 +237,7 @@ pub(crate) async fn user_grant_role(
 }
 
 pub(crate) async fn user_revoke_role(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthUserRevokeRoleRequest,
 ) -> Result<AuthUserRevokeRoleResponse, Status> {
@@ -244,7 +246,7 @@ pub(crate) async fn user_revoke_role(
 }
 
 pub(crate) async fn role_add(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthRoleAddRequest,
 ) -> Result<AuthRoleAddResponse, Status> {
@@ -253,7 +255,7 @@ pub(crate) async fn role_add(
 }
 
 pub(crate) async fn role_delete(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthRoleDeleteRequest,
 ) -> Result<AuthRoleDeleteResponse, Status> {
@@ -263,7 +265,7 @@ pub(crate) async fn role_delete(
 
 /// Users may ask for the roles that they have.
 pub(crate) async fn role_get(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthRoleGetRequest,
 ) -> Result<AuthRoleGetResponse, Status> {
@@ -276,7 +278,7 @@ pub(crate) async fn role_get(
 }
 
 pub(crate) async fn role_list(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     _: AuthRoleListRequest,
 ) -> Result<AuthRoleListResponse, Status> {
@@ -289,7 +291,7 @@ pub(crate) async fn role_list(
 }
 
 pub(crate) async fn role_grant_permission(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthRoleGrantPermissionRequest,
 ) -> Result<AuthRoleGrantPermissionResponse, Status> {
@@ -301,7 +303,7 @@ pub(crate) async fn role_grant_permission(
 }
 
 pub(crate) async fn role_revoke_permission(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AuthRoleRevokePermissionRequest,
 ) -> Result<AuthRoleRevokePermissionResponse, Status> {

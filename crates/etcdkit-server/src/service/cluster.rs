@@ -1,5 +1,7 @@
 //! `etcdserverpb.Cluster` for a cluster of one.
 
+use std::sync::Arc;
+
 use etcdkit_proto::etcdserverpb::{Member, MemberListRequest, MemberListResponse};
 
 use crate::gate::Credentials;
@@ -8,7 +10,7 @@ use crate::node::Node;
 
 /// The one member. Like etcd's, the header has no revision.
 pub(crate) async fn member_list(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     _: MemberListRequest,
 ) -> Result<MemberListResponse, Status> {

@@ -7,14 +7,13 @@ use etcdkit_proto::health::health_check_response::ServingStatus;
 use etcdkit_proto::health::{HealthCheckRequest, HealthCheckResponse};
 use futures_core::Stream;
 use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::WatchStream;
 
 use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
 
 pub(crate) async fn check(
-    _: &Node,
+    _: &Arc<Node>,
     _: &Credentials,
     request: HealthCheckRequest,
 ) -> Result<HealthCheckResponse, Status> {
@@ -25,10 +24,10 @@ pub(crate) async fn check(
     }
 }
 
-/// The present status, then each change, until the server stops. A name nobody knows is a status
-/// of its own here.
+/// The status, which never changes while the server runs. A name nobody knows is a status of its own
+/// here.
 pub(crate) async fn watch(
-    node: &Arc<Node>,
+    _: &Arc<Node>,
     _: &Credentials,
     request: HealthCheckRequest,
 ) -> Result<impl Stream<Item = Result<HealthCheckResponse, Status>> + Send + use<>, Status> {
@@ -36,15 +35,7 @@ pub(crate) async fn watch(
         "" => ServingStatus::Serving,
         _ => ServingStatus::ServiceUnknown,
     };
-    Ok(
-        WatchStream::new(node.stopping.clone()).map(move |stopping| {
-            if stopping {
-                Err(etcdkit_proto::EtcdError::Stopped.into())
-            } else {
-                Ok(reply(status))
-            }
-        }),
-    )
+    Ok(tokio_stream::once(Ok(reply(status))).chain(tokio_stream::pending()))
 }
 
 fn reply(status: ServingStatus) -> HealthCheckResponse {

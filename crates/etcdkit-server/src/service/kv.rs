@@ -23,7 +23,7 @@ use crate::grpc::Status;
 use crate::node::Node;
 
 pub(crate) async fn range(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: RangeRequest,
 ) -> Result<RangeResponse, Status> {
@@ -85,7 +85,7 @@ fn check_read(
 }
 
 pub(crate) async fn put(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: PutRequest,
 ) -> Result<PutResponse, Status> {
@@ -104,7 +104,7 @@ pub(crate) async fn put(
 }
 
 pub(crate) async fn delete_range(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: DeleteRangeRequest,
 ) -> Result<DeleteRangeResponse, Status> {
@@ -123,7 +123,7 @@ pub(crate) async fn delete_range(
 }
 
 pub(crate) async fn txn(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: TxnRequest,
 ) -> Result<TxnResponse, Status> {
@@ -145,7 +145,7 @@ pub(crate) async fn txn(
 }
 
 pub(crate) async fn compact(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: CompactionRequest,
 ) -> Result<CompactionResponse, Status> {

@@ -17,7 +17,7 @@ use crate::node::Node;
 
 /// Grants a lease; its id is chosen here if the client left it 0, positive as etcd's.
 pub(crate) async fn grant(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     mut request: LeaseGrantRequest,
 ) -> Result<LeaseGrantResponse, Status> {
@@ -48,7 +48,7 @@ fn unused_id(store: &Store) -> i64 {
 }
 
 pub(crate) async fn revoke(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: LeaseRevokeRequest,
 ) -> Result<LeaseRevokeResponse, Status> {
@@ -102,7 +102,7 @@ fn renew(
 
 /// The keys of a lease need read permission, the rest none.
 pub(crate) async fn time_to_live(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: LeaseTimeToLiveRequest,
 ) -> Result<LeaseTimeToLiveResponse, Status> {
@@ -121,7 +121,7 @@ pub(crate) async fn time_to_live(
 
 /// Listing leases needs read permission on the keys of them all.
 pub(crate) async fn leases(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     _: LeaseLeasesRequest,
 ) -> Result<LeaseLeasesResponse, Status> {

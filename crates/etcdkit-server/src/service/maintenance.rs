@@ -1,5 +1,7 @@
 //! `etcdserverpb.Maintenance`.
 
+use std::sync::Arc;
+
 use etcdkit_proto::Code;
 use etcdkit_proto::etcdserverpb::alarm_request::AlarmAction;
 use etcdkit_proto::etcdserverpb::{
@@ -16,7 +18,7 @@ const DEFAULT_QUOTA_BYTES: i64 = 2 * 1024 * 1024 * 1024;
 
 /// The state of the member. In memory, the database is as large as what it holds.
 pub(crate) async fn status(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     _: StatusRequest,
 ) -> Result<StatusResponse, Status> {
@@ -48,7 +50,7 @@ pub(crate) async fn status(
 
 /// The checksum of all stored revisions, equal to real etcd's after the same requests.
 pub(crate) async fn hash_kv(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: HashKvRequest,
 ) -> Result<HashKvResponse, Status> {
@@ -60,7 +62,7 @@ pub(crate) async fn hash_kv(
 
 /// Lists alarms, of which there are none, and so there is none to disarm either.
 pub(crate) async fn alarm(
-    node: &Node,
+    node: &Arc<Node>,
     credentials: &Credentials,
     request: AlarmRequest,
 ) -> Result<AlarmResponse, Status> {

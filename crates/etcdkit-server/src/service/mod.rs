@@ -2,9 +2,12 @@
 
 pub(crate) mod auth;
 pub(crate) mod cluster;
+pub(crate) mod election;
 pub(crate) mod health;
 pub(crate) mod kv;
 pub(crate) mod lease;
+pub(crate) mod lock;
 pub(crate) mod maintenance;
+mod queue;
 mod range_stream;
 pub(crate) mod watch;

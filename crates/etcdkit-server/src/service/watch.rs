@@ -16,7 +16,7 @@ use futures_core::Stream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::gate::Credentials;
-use crate::grpc::{Requests, Status};
+use crate::grpc::{Requests, Status, UntilStopped};
 use crate::node::Node;
 
 /// How many answers may wait for a peer before its requests are no longer read.
@@ -36,9 +36,27 @@ pub(crate) fn watch(
         progress: progress_interval(node.limits.watch_progress_notify_interval),
         node,
         credentials,
+        first: None,
         requests: Some(requests),
         stream: None,
     }
+}
+
+/// The responses of a single watch that the server itself makes, until the server stops.
+pub(super) fn events(
+    node: &Arc<Node>,
+    credentials: Credentials,
+    request: WatchCreateRequest,
+) -> impl Stream<Item = Result<WatchResponse, Status>> + Send + use<> {
+    let responses = WatchStream {
+        progress: progress_interval(node.limits.watch_progress_notify_interval),
+        node: Arc::clone(node),
+        credentials,
+        first: Some(request),
+        requests: None,
+        stream: None,
+    };
+    UntilStopped::new(responses, node.stopping.clone())
 }
 
 /// Ticks at the interval and up to a tenth more, so that streams opened together do not all send
@@ -53,6 +71,8 @@ fn progress_interval(interval: Duration) -> Interval {
 struct WatchStream {
     node: Arc<Node>,
     credentials: Credentials,
+    /// A watch to start with.
+    first: Option<WatchCreateRequest>,
     /// `None` when the peer has ended its side.
     requests: Option<Requests<WatchRequest>>,
     /// Opened with the first request.
@@ -106,6 +126,11 @@ impl WatchStream {
 
     /// Handles the requests that have arrived, as long as the peer takes the answers.
     fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), Status> {
+        if let Some(first) = self.first.take() {
+            self.handle(WatchRequest {
+                request_union: Some(RequestUnion::CreateRequest(first)),
+            })?;
+        }
         while let Some(requests) = &mut self.requests {
             if let Some(stream) = self.stream {
                 let waiting = self
