@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcdkit::{Client, EndpointMode, ErrorKind, LostReason, MemberId, Outcome, WatchEnd};
+use etcdkit::{Client, EndpointMode, ErrorKind, KeyRange, LostReason, MemberId, Outcome, WatchEnd};
 use etcdkit_testkit::{
     certificates::Authority,
     etcd::{Binary, Cluster, ClusterBuilder},
@@ -517,4 +517,92 @@ async fn closing_ends_everything() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     client.close().await;
+}
+
+/// Changing endpoints is no failure of theirs, so no call may notice it, writes included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_fails_while_endpoints_come_and_go() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let cluster = members(3).await;
+    let all = cluster.endpoints();
+    let client = connect(&all[0]).await;
+    let mut watch = client.watch(KeyRange::prefix("k/")).await.expect("a watch");
+    let tasks = (0..8).map(|task| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            for number in 0..150 {
+                let (key, value) = (format!("k/{task}"), number.to_string());
+                client.put(&key, &value).await.expect("a put");
+                let kv = client.get(&key).await.expect("a get").expect("the key");
+                assert_eq!((kv.value, kv.version), (value.into(), number + 1));
+            }
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut changes = 0;
+    while !tasks.iter().all(|task| task.is_finished()) {
+        let mut some = all.clone();
+        random.shuffle(&mut some);
+        some.truncate(random.usize(1..=3));
+        client.set_endpoints(&some).expect("set");
+        changes += 1;
+        tokio::time::sleep(Duration::from_millis(random.u64(0..15))).await;
+    }
+    for task in tasks {
+        task.await.expect("no call fails");
+    }
+    println!("{changes} changes");
+    assert!(changes > 20, "nothing has changed, so nothing was tested");
+
+    // And the watch has missed nothing, over all its streams.
+    let mut versions = [0; 8];
+    while versions != [150; 8] {
+        let update = tokio::time::timeout(SOON, watch.try_next()).await;
+        let update = update
+            .expect("in time")
+            .expect("no end")
+            .expect("an update");
+        for event in update.events() {
+            let kv = event.kv();
+            let task: usize = kv.key_str().expect("text")[2..].parse().expect("a number");
+            assert_eq!(kv.version, versions[task] + 1, "{kv:?}");
+            versions[task] = kv.version;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_under_load_ends_every_call() {
+    let cluster = members(3).await;
+    for round in 0..5 {
+        let client = Client::connect(cluster.endpoints())
+            .await
+            .expect("a client");
+        let tasks = (0..16).map(|task| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                loop {
+                    let put = client.put(format!("{task}"), "v").await;
+                    if let Err(error) = put {
+                        return error;
+                    }
+                }
+            })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        tokio::time::sleep(Duration::from_millis(50 * round)).await;
+        let start = Instant::now();
+        client.close().await;
+        for task in tasks {
+            let error = task.await.expect("a task");
+            assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            start.elapsed()
+        );
+    }
 }

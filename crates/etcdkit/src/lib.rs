@@ -47,6 +47,14 @@
 //! Dropping a call's future cancels it, on the wire too. Like any write whose answer is not known, one
 //! that is dropped under way may have been applied.
 //!
+//! # Setting up
+//!
+//! [`Client::connect`] takes endpoints and defaults; [`Client::builder`] sets everything else, and the
+//! same settings come from etcdctl's variables ([`Client::from_env`]), a URL
+//! ([`ClientBuilder::from_url`]) or the YAML of etcd's Go client. A client lives as long as its clones:
+//! endpoints can be replaced ([`Client::set_endpoints`]) or follow the cluster's members
+//! ([`Client::sync_endpoints`]), and renewed certificates are taken up ([`Tls`]).
+//!
 //! # Memory
 //!
 //! Keys and values in answers are [`Bytes`](bytes::Bytes) that share the memory of their answer, which

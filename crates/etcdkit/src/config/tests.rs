@@ -448,3 +448,60 @@ fn secrets_are_never_shown() {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
+
+/// Whatever the texts are, there is an answer.
+#[test]
+fn nonsense_is_refused_without_a_panic() {
+    const PARTS: [&str; 24] = [
+        "etcd",
+        "://",
+        "@",
+        ":",
+        "/",
+        "?",
+        "&",
+        "=",
+        "%",
+        "%2F",
+        "%FF",
+        ",",
+        "#",
+        "[",
+        "]",
+        "-",
+        "\n",
+        " ",
+        "timeout",
+        "endpoints",
+        "5s",
+        "é",
+        "{",
+        "\"",
+    ];
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..20_000 {
+        let length = random.usize(0..12);
+        let text: String = (0..length).filter_map(|_| random.choice(PARTS)).collect();
+        let _ = url::settings(&text);
+        let _ = url::settings(&format!("etcd://a?timeout={text}"));
+        #[cfg(feature = "yaml")]
+        let _ = super::yaml::settings(&text);
+        let _ = environment(&[("ETCD_URL", &text), ("ETCDCTL_USER", &text)]);
+    }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn discovery_of_secure_servers_only_expects_the_domain_in_their_certificates() {
+    use crate::Tls;
+
+    let secure = || Discovery::new("example.com").secure_only();
+    let tls = |builder: ClientBuilder| builder.settings.tls();
+    let domain = Tls::new().server_name("example.com");
+    assert_eq!(tls(builder().discover(secure())), domain);
+    let other = Tls::new().server_name("other.example");
+    assert_eq!(tls(builder().tls(other.clone()).discover(secure())), other);
+    assert_eq!(tls(builder().discover("example.com")), Tls::new());
+}
