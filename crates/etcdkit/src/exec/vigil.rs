@@ -23,7 +23,7 @@ use crate::{
 ///
 /// HTTP/2's own pings would be too slow: etcd closes connections that ping every five seconds. It
 /// takes any number of questions for its health, which cost it some microseconds.
-const SILENCE: Duration = Duration::from_millis(1500);
+const SILENCE: Duration = Duration::from_millis(1250);
 const SILENCE_ALONE: Duration = Duration::from_secs(5);
 
 /// How long the answer may take before another member is asked, too.
