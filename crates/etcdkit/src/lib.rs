@@ -180,7 +180,7 @@ pub use watch::{
     WatchUpdate,
 };
 
-/// The examples in the README compile.
-#[cfg(doctest)]
+/// The examples in the README compile, of which one needs a feature.
+#[cfg(all(doctest, feature = "blocking"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -46,7 +46,7 @@ impl<'a> Maintenance<'a> {
     /// # let server = etcdkit_server::Server::builder().start().await?;
     /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
     /// for endpoint in client.endpoints() {
-    ///     let status = client.maintenance().status(endpoint).await?;
+    ///     let status = client.maintenance().status(endpoint.as_str()).await?;
     ///     println!("{endpoint}: etcd {}, {} bytes", status.version, status.db_size);
     /// }
     /// # Ok(())
