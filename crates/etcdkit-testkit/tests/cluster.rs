@@ -1,6 +1,12 @@
 //! Members that come, change and go, on real etcd.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use etcdkit::{Client, ErrorKind, Member, MemberId, Outcome, Result};
 use etcdkit_proto::etcdserverpb as pb;
@@ -244,6 +250,72 @@ async fn a_list_is_of_the_quorum_unless_asked_otherwise() {
             let error = list.await.expect_err("there is no quorum");
             assert_eq!(error.outcome(), Outcome::NotApplied, "{etcd}: {error}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_go_on_while_a_member_comes_and_another_goes() {
+    let etcd = Binary::newest().expect("a real etcd");
+    let cluster = Cluster::builder(&etcd).members(3).start().await;
+    let mut cluster = cluster.expect("a cluster");
+    let client = Client::connect(cluster.endpoints())
+        .await
+        .expect("a client");
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = (0..4).map(|task| {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (client, stop, count) = (client.clone(), Arc::clone(&stop), Arc::clone(&calls));
+        let load = tokio::spawn(async move {
+            let key = format!("load/{task}");
+            let mut in_doubt = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let call = count.fetch_add(1, Ordering::Relaxed);
+                match client.put(&key, call.to_string()).await {
+                    Ok(_) => {}
+                    // It was on its way to the member that goes, or by way of it to the others.
+                    Err(error) if error.outcome() == Outcome::Unknown => in_doubt += 1,
+                    Err(error) => panic!("{error}"),
+                }
+                client.get(&key).await.expect("a get");
+            }
+            in_doubt
+        });
+        (load, calls)
+    });
+    let load: Vec<_> = load.collect();
+
+    let newcomer = cluster.newcomer();
+    let added = in_time(ErrorKind::Unhealthy, async || {
+        client.cluster().add(newcomer.peer_url()).learner().await
+    });
+    let id = added.await.member.id;
+    cluster.join(newcomer).expect("a process");
+    in_time(ErrorKind::LearnerNotReady, async || {
+        client.cluster().promote(id).await
+    })
+    .await;
+    let members = client.cluster().members().await.expect("a list").members;
+    let first = members.iter().find(|member| member.name == "m1");
+    let first = first.expect("the first member").id;
+    let left = in_time(ErrorKind::Unhealthy, async || {
+        client.cluster().remove(first).await
+    });
+    assert_eq!(left.await.members.len(), 3);
+    let then: Vec<_> = load
+        .iter()
+        .map(|(_, calls)| calls.load(Ordering::Relaxed))
+        .collect();
+    let start = Instant::now();
+    for ((_, calls), then) in load.iter().zip(then) {
+        while calls.load(Ordering::Relaxed) < then + 50 {
+            assert!(start.elapsed() < PATIENCE, "calls do not go on");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for (load, _) in load {
+        let in_doubt = load.await.expect("no other call fails");
+        assert!(in_doubt <= 2, "{in_doubt} puts are in doubt");
     }
 }
 

@@ -451,3 +451,67 @@ async fn a_downgrade_is_validated_begun_and_called_off() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn with_authentication_on_members_are_looked_after_by_root() {
+    each_etcd(
+        |builder| builder,
+        async |etcd, cluster, client| {
+            let auth = client.auth();
+            for user in ["root", "bob"] {
+                auth.user(user).add("secret").await.expect("a user");
+            }
+            auth.role("root").add().await.expect("a role");
+            let grant = auth.user("root").grant_role("root");
+            grant.await.expect("a grant");
+            auth.enable().await.expect("authentication");
+            let endpoint = cluster.endpoint();
+            let login = async |name: &str| {
+                let builder = Client::builder().endpoint(endpoint);
+                let builder = builder.user(name, "secret");
+                builder.connect().await.expect("a client")
+            };
+
+            let root = login("root").await;
+            let maintenance = root.maintenance();
+            maintenance.hash(endpoint).await.expect("a hash");
+            maintenance.defragment(endpoint).await.expect("an answer");
+            maintenance.disarm_all().await.expect("an answer");
+            maintenance.snapshot().await.expect("a snapshot");
+            let added = root.cluster().add("http://127.0.0.1:1").learner().await;
+            let added = added.expect("an addition").member.id;
+            root.cluster().remove(added).await.expect("a removal");
+            let lease = root.leases().grant(Duration::from_secs(60)).await;
+            let lease = lease.expect("a lease").id;
+            let locked = root.lock_service().lock("l", lease).await;
+            locked.expect("the lock");
+
+            let bob = login("bob").await;
+            let maintenance = bob.maintenance();
+            for (what, result) in [
+                ("hash", maintenance.hash(endpoint).await.map(|_| ())),
+                (
+                    "defragment",
+                    maintenance.defragment(endpoint).await.map(|_| ()),
+                ),
+                ("snapshot", maintenance.snapshot().await.map(|_| ())),
+                (
+                    "add",
+                    bob.cluster().add("http://127.0.0.1:1").await.map(|_| ()),
+                ),
+                (
+                    "lock",
+                    bob.lock_service().lock("l", lease).await.map(|_| ()),
+                ),
+            ] {
+                let error = result.expect_err(what);
+                assert_eq!(
+                    (error.kind(), error.outcome()),
+                    (ErrorKind::PermissionDenied, Outcome::NotApplied),
+                    "{etcd}, {what}: {error}"
+                );
+            }
+        },
+    )
+    .await;
+}
