@@ -203,6 +203,26 @@ async fn authentication_is_turned_on_and_off_under_a_client() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_survives_the_death_of_the_leader() {
+    for etcd in etcds() {
+        let mut cluster = start(cluster(&etcd).members(3)).await;
+        guard(&cluster).await;
+        let client = root(&cluster).await;
+        let endpoints = cluster.endpoints();
+        let status = client.maintenance().status(&endpoints[0]).await;
+        let leader = status.expect("a status").leader;
+        for (place, endpoint) in endpoints.iter().enumerate() {
+            let status = client.maintenance().status(endpoint).await;
+            if Some(status.expect("a status").header.member_id) == leader {
+                cluster.member(place).kill().expect("killed");
+            }
+        }
+        client.set_user("root", PASSWORD).expect("valid");
+        put_and_get(&client, 20).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_without_a_quorum_keeps_nobody_beyond_the_deadline() {
     for etcd in etcds() {
         let mut cluster = start(cluster(&etcd).members(3)).await;

@@ -192,10 +192,10 @@ impl TokenSource {
         self.changed.send_replace(());
     }
 
-    /// The request for a login, if there still are credentials for one.
-    fn request(&self) -> Option<Request> {
+    /// The request for a login, if it is still wanted.
+    fn request(&self, ticket: Ticket) -> Option<Request> {
         let tokens = self.tokens();
-        let (name, password) = tokens.user()?;
+        let (name, password) = tokens.user().filter(|_| tokens.wants(ticket))?;
         let message = pb::AuthenticateRequest {
             name: name.to_owned(),
             password: password.0.clone(),
@@ -222,7 +222,7 @@ impl Core {
         }
         let (admission, ticket) = source.decide(class);
         if let Some(ticket) = ticket {
-            tokio::spawn(log_in(self.home(), Lease::new(source, ticket)));
+            tokio::spawn(log_in(self.home(), Turn::new(source, ticket)));
         }
         admission
     }
@@ -281,12 +281,12 @@ impl Core {
 
 /// The right to be the one login. Given back if the login does not come to its end, as when its
 /// runtime stops.
-struct Lease {
+struct Turn {
     source: Arc<TokenSource>,
     ticket: Option<Ticket>,
 }
 
-impl Lease {
+impl Turn {
     fn new(source: &Arc<TokenSource>, ticket: Ticket) -> Self {
         Self {
             source: Arc::clone(source),
@@ -301,17 +301,16 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.end(Login::Abandoned);
     }
 }
 
-async fn log_in(core: Arc<Core>, mut lease: Lease) {
-    if let Some(ticket) = lease.ticket {
-        sleep_until(ticket.not_before).await;
-    }
-    let Some(request) = lease.source.request() else {
+async fn log_in(core: Arc<Core>, mut turn: Turn) {
+    let Some(ticket) = turn.ticket else { return };
+    sleep_until(ticket.not_before).await;
+    let Some(request) = turn.source.request(ticket) else {
         return;
     };
     let asked = Instant::now();
@@ -324,7 +323,7 @@ async fn log_in(core: Arc<Core>, mut lease: Lease) {
         Login::NotNeeded => tracing::debug!("the server asks for no login"),
         Login::Issued(_) | Login::Abandoned => tracing::debug!("logged in"),
     }
-    lease.end(login);
+    turn.end(login);
 }
 
 fn decode(reply: Bytes) -> Result<String, prost::DecodeError> {

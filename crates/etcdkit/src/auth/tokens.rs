@@ -209,6 +209,11 @@ impl Tokens {
         }
     }
 
+    /// Whether the login with this ticket still counts.
+    pub(super) fn wants(&self, ticket: Ticket) -> bool {
+        self.login == Some(ticket)
+    }
+
     pub(super) fn trouble(&self) -> Option<&Arc<Error>> {
         self.trouble.as_ref()
     }
@@ -296,7 +301,7 @@ impl Tokens {
 
     /// A login has ended.
     pub(super) fn logged_in(&mut self, ticket: Ticket, login: Login, now: Instant) {
-        if self.login != Some(ticket) {
+        if !self.wants(ticket) {
             return;
         }
         self.login = None;

@@ -287,7 +287,9 @@ fn a_login_with_replaced_credentials_does_not_count() {
     let now = Instant::now();
     let mut tokens = user();
     let ticket = tokens.due(now).expect("a login is due");
+    assert!(tokens.wants(ticket));
     tokens.replace(Credentials::token("d.e.f").expect("valid"));
+    assert!(!tokens.wants(ticket));
     tokens.logged_in(ticket, simple(now), now);
     assert_eq!(tokens.token().expect("given"), "d.e.f");
 }
