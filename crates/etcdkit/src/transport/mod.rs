@@ -14,8 +14,10 @@ pub(crate) mod health;
 pub(crate) mod metadata;
 pub(crate) mod pick;
 pub(crate) mod pool;
+mod refiller;
 mod reply;
 pub(crate) mod roster;
+mod slot;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 

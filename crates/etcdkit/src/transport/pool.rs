@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
-    io,
     pin::Pin,
     sync::{
         Arc, Mutex, OnceLock,
@@ -15,27 +14,18 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::{
-    runtime::Handle,
-    sync::watch,
-    task::JoinHandle,
-    time::{Instant, sleep, timeout},
-};
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle, time::timeout};
 
 use super::{
-    backoff::Backoff,
     closing::Closing,
-    connection::{ConnectError, Connection, KeepAlive},
+    connection::{Connection, KeepAlive},
     dial::Dialer,
     pick::{Candidate, Tried, pick},
-    roster::{Place, Roster},
+    refiller::refill,
+    roster::Roster,
+    slot::{Leave, Slot},
 };
-use crate::{Error, ErrorKind, observe};
-
-/// An endpoint that was lost is dialled again after at most 50 ms, and then ever more rarely.
-const REDIAL_FIRST: Duration = Duration::from_millis(50);
-const REDIAL_MOST: Duration = Duration::from_secs(3);
-const STABLE_AFTER: Duration = Duration::from_secs(1);
+use crate::{Error, ErrorKind};
 
 /// How connections are opened and kept.
 #[derive(Clone, Copy, Debug)]
@@ -54,39 +44,22 @@ pub(crate) struct Pool {
     on_start: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-struct Shared {
-    dialer: Arc<Dialer>,
-    limits: Limits,
+pub(super) struct Shared {
+    pub(super) dialer: Arc<Dialer>,
+    pub(super) limits: Limits,
     roster: Arc<Roster>,
-    closing: Arc<Closing>,
+    pub(super) closing: Arc<Closing>,
     /// What becomes of requests under way at an endpoint that is removed.
     parting: Leave,
     slots: ArcSwap<Vec<Arc<Slot>>>,
     ready: ArcSwap<Vec<Arc<Connection>>>,
     /// Told whenever a connection opens or fails to open.
-    changed: watch::Sender<()>,
+    pub(super) changed: watch::Sender<()>,
     /// How many connections there are, with those that only finish what is under way.
-    open: watch::Sender<usize>,
+    pub(super) open: watch::Sender<usize>,
     turn: AtomicUsize,
     /// Why no endpoint is known.
     unknown: Mutex<Option<Arc<Error>>>,
-}
-
-/// One endpoint's part of the pool.
-struct Slot {
-    place: Arc<Place>,
-    /// Why the last attempt to connect failed; empty while connected or not yet tried.
-    failure: Mutex<Option<Arc<ConnectError>>>,
-    leave: watch::Sender<Option<Leave>>,
-}
-
-/// How connections to an endpoint end when it is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leave {
-    /// With the last request that is under way.
-    Finished,
-    /// At once, with what is under way.
-    AtOnce,
 }
 
 /// The tasks that keep connections open, by place and turn.
@@ -396,7 +369,7 @@ impl Drop for AbortOnDrop {
 }
 
 impl Shared {
-    fn add(&self, connection: &Arc<Connection>) {
+    pub(super) fn add(&self, connection: &Arc<Connection>) {
         self.ready.rcu(|ready| {
             let mut ready = Vec::clone(ready);
             ready.push(Arc::clone(connection));
@@ -406,7 +379,7 @@ impl Shared {
         self.changed.send_replace(());
     }
 
-    fn remove(&self, connection: &Arc<Connection>) {
+    pub(super) fn remove(&self, connection: &Arc<Connection>) {
         self.retain(|other| !Arc::ptr_eq(other, connection));
     }
 
@@ -419,141 +392,7 @@ impl Shared {
     }
 }
 
-impl Slot {
-    fn new(place: Arc<Place>) -> Self {
-        Self {
-            place,
-            failure: Mutex::new(None),
-            leave: watch::Sender::new(None),
-        }
-    }
-
-    /// Ends when the endpoint is removed.
-    async fn removed(&self) {
-        // An error is impossible: the slot has the sender.
-        let _ = self.leave.subscribe().wait_for(Option::is_some).await;
-    }
-
-    /// Ends when what is under way must end.
-    fn torn_down(&self, closing: &Closing) -> impl Future<Output = ()> + Send + use<> {
-        let mut leave = self.leave.subscribe();
-        let closed = closing.closed();
-        async move {
-            let at_once = async {
-                if leave
-                    .wait_for(|leave| *leave == Some(Leave::AtOnce))
-                    .await
-                    .is_err()
-                {
-                    std::future::pending().await
-                }
-            };
-            tokio::select! {
-                () = at_once => {}
-                () = closed => {}
-            }
-        }
-    }
-}
-
-/// One of the connections that are open.
-struct Open(Arc<Shared>);
-
-impl Open {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.open.send_modify(|open| *open += 1);
-        Self(Arc::clone(shared))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.send_modify(|open| *open -= 1);
-    }
-}
-
-/// Keeps one connection to one endpoint open, for as long as the pool has the endpoint.
-async fn refill(shared: Arc<Shared>, slot: Arc<Slot>) {
-    let closed = shared.closing.closed();
-    tokio::select! {
-        biased;
-        () = closed => {}
-        () = slot.removed() => {}
-        () = keep_open(&shared, &slot) => {}
-    }
-}
-
-async fn keep_open(shared: &Arc<Shared>, slot: &Arc<Slot>) {
-    let Place {
-        number,
-        endpoint,
-        health,
-    } = &*slot.place;
-    let Limits {
-        connect_timeout,
-        keep_alive,
-        ..
-    } = shared.limits;
-    let mut backoff = Backoff::new(REDIAL_FIRST, REDIAL_MOST);
-    loop {
-        let (to, of) = (Arc::clone(endpoint), Arc::clone(health));
-        match Connection::open(&shared.dialer, to, *number, of, connect_timeout).await {
-            Ok((connection, engine)) => {
-                let connected = observe::Connected::to(&endpoint.text);
-                *lock(&slot.failure) = None;
-                let opened = Instant::now();
-                let pulse = Arc::clone(&connection.pulse);
-                // On a task of its own, which outlives this one: requests that the server still works
-                // on when the connection is retired finish, and it ends with the last of them.
-                let open = Open::new(shared);
-                let torn_down = slot.torn_down(&shared.closing);
-                let mut running = tokio::spawn({
-                    let pulse = Arc::clone(&pulse);
-                    async move {
-                        let error = pulse.run(engine, keep_alive, torn_down).await;
-                        drop(open);
-                        error
-                    }
-                });
-                let listed = Listed::new(shared, connection);
-                let broke = tokio::select! {
-                    error = &mut running => Some(error.unwrap_or_else(io::Error::other)),
-                    () = pulse.retired.notified() => None,
-                };
-                connected.lost(broke.as_ref());
-                drop(listed);
-                // A peer that hangs up on every connection at once is not dialled in a tight loop.
-                if opened.elapsed() >= STABLE_AFTER || pulse.has_answered() {
-                    backoff.reset();
-                }
-            }
-            Err(error) => {
-                observe::cannot_connect(&endpoint.text, &error);
-                *lock(&slot.failure) = Some(Arc::new(error));
-                shared.changed.send_replace(());
-            }
-        }
-        sleep(backoff.next(fastrand::f64())).await;
-    }
-}
-
-/// A connection that calls can choose.
-struct Listed<'a>(&'a Shared, Arc<Connection>);
-
-impl<'a> Listed<'a> {
-    fn new(shared: &'a Shared, connection: Arc<Connection>) -> Self {
-        shared.add(&connection);
-        Self(shared, connection)
-    }
-}
-
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        self.0.remove(&self.1);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
