@@ -2,6 +2,7 @@
 //!
 //! Bodies, codes and headers are those of etcd 3.6, whose handlers are Go's `net/http`.
 
+use etcdkit_proto::etcdserverpb::AlarmType;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
     CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
@@ -18,7 +19,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) fn answer<B>(node: &Node, request: &Request<B>) -> Response<Body> {
     let mut response = match (request.method(), request.uri().path()) {
         (&Method::OPTIONS, _) => Response::new(Body::empty()),
-        (&Method::GET, "/health") => health(),
+        (&Method::GET, "/health") => health(node, request.uri().query().unwrap_or_default()),
         (&Method::GET, "/version") => version(node),
         (_, "/health" | "/version") => only_get(),
         _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
@@ -30,10 +31,32 @@ pub(crate) fn answer<B>(node: &Node, request: &Request<B>) -> Response<Body> {
     response
 }
 
-/// A member without alarms, alone in its cluster, is healthy whenever it answers.
-fn health() -> Response<Body> {
+/// A member alone in its cluster is healthy whenever it answers, unless an alarm is raised that the
+/// query does not exclude, as `exclude=NOSPACE` does.
+fn health(node: &Node, query: &str) -> Response<Body> {
+    let excluded = |name| {
+        query
+            .split('&')
+            .any(|pair| pair.strip_prefix("exclude=") == Some(name))
+    };
+    let Ok(alarms) = node
+        .applier
+        .read(|store| Ok(store.alarms().list(AlarmType::None.into())))
+    else {
+        return text(StatusCode::INTERNAL_SERVER_ERROR, "broken\n");
+    };
+    let mut names = alarms
+        .iter()
+        .map(|alarm| match AlarmType::try_from(alarm.alarm) {
+            Ok(known) => known.as_str_name(),
+            Err(_) => "UNKNOWN",
+        });
     // etcd names no type here, and Go then finds plain text.
-    content(TEXT, r#"{"health":"true","reason":""}"#)
+    let Some(raised) = names.find(|name| !excluded(*name)) else {
+        return content(TEXT, r#"{"health":"true","reason":""}"#);
+    };
+    let body = format!("{{\"health\":\"false\",\"reason\":\"ALARM {raised}\"}}\n");
+    text(StatusCode::SERVICE_UNAVAILABLE, &body)
 }
 
 fn version(node: &Node) -> Response<Body> {

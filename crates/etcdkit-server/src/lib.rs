@@ -19,7 +19,9 @@
 //!   [`Server::advance_time`] says so.
 //! * `Auth`: everything, with passwords hashed by bcrypt and etcd's "simple" tokens.
 //! * `Lock` and `Election`: everything.
-//! * `Maintenance`: `Status`, `HashKV`, and listing alarms. `Cluster`: `MemberList`. gRPC health.
+//! * `Maintenance`: everything but `Snapshot`. Alarms are raised by clients only, and keep others from
+//!   writing; there is nothing to defragment; a downgrade is taken note of.
+//! * `Cluster`: the one member, which can be listed and updated. gRPC health.
 //! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
 //! * Anything else is `Unimplemented`.
 //!
@@ -38,6 +40,7 @@ mod builder;
 mod clock;
 mod connection;
 mod connector;
+mod downgrade;
 mod expiry;
 mod gate;
 mod grpc;

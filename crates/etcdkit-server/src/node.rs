@@ -1,5 +1,6 @@
 //! What every front end of one server shares: the engine, who the member is, and its limits.
 
+use std::sync::RwLock;
 use std::time::Duration;
 
 use etcdkit_proto::etcdserverpb::ResponseHeader;
@@ -7,6 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::applier::Applier;
 use crate::clock::Clock;
+use crate::downgrade::Downgrade;
 use crate::gate::Gate;
 use crate::version::Version;
 
@@ -22,6 +24,7 @@ pub(crate) struct Node {
     pub(crate) applier: Applier,
     pub(crate) clock: Clock,
     pub(crate) gate: Gate,
+    pub(crate) downgrade: Downgrade,
     /// How much work hashing a password is.
     pub(crate) bcrypt_cost: u32,
     /// Told when a lease may expire earlier than the next known expiry.
@@ -37,7 +40,8 @@ pub(crate) struct Identity {
     pub(crate) cluster_id: u64,
     pub(crate) member_id: u64,
     pub(crate) name: String,
-    pub(crate) peer_urls: Vec<String>,
+    /// What the member was started with, or updated to.
+    pub(crate) peer_urls: RwLock<Vec<String>>,
     pub(crate) client_urls: Vec<String>,
     pub(crate) version: Version,
 }

@@ -97,8 +97,17 @@ async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
 
         ("etcdserverpb.Cluster", "MemberList") => call.unary(cluster::member_list).await,
 
+        ("etcdserverpb.Cluster", "MemberAdd") => call.unary(cluster::member_add).await,
+        ("etcdserverpb.Cluster", "MemberRemove") => call.unary(cluster::member_remove).await,
+        ("etcdserverpb.Cluster", "MemberUpdate") => call.unary(cluster::member_update).await,
+        ("etcdserverpb.Cluster", "MemberPromote") => call.unary(cluster::member_promote).await,
+
         ("etcdserverpb.Maintenance", "Alarm") => call.unary(maintenance::alarm).await,
+        ("etcdserverpb.Maintenance", "Defragment") => call.unary(maintenance::defragment).await,
+        ("etcdserverpb.Maintenance", "Downgrade") => call.unary(maintenance::downgrade).await,
+        ("etcdserverpb.Maintenance", "Hash") => call.unary(maintenance::hash).await,
         ("etcdserverpb.Maintenance", "HashKV") => call.unary(maintenance::hash_kv).await,
+        ("etcdserverpb.Maintenance", "MoveLeader") => call.unary(maintenance::move_leader).await,
         ("etcdserverpb.Maintenance", "Status") => call.unary(maintenance::status).await,
 
         ("grpc.health.v1.Health", "Check") => call.unary(health::check).await,

@@ -1,7 +1,7 @@
 //! A running server.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use etcdkit_store::{Store, Tokens};
@@ -13,6 +13,7 @@ use crate::builder::{Config, ServerBuilder, StartError};
 use crate::clock::Clock;
 use crate::connection::Connections;
 use crate::connector::Connector;
+use crate::downgrade::Downgrade;
 use crate::expiry;
 use crate::gate::Gate;
 use crate::listen::Listener;
@@ -57,13 +58,14 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
         applier: Applier::new(Store::new()),
         clock: Clock::start(),
         gate: Gate::new(Tokens::new(config.auth_token_ttl)),
+        downgrade: Downgrade::default(),
         bcrypt_cost: config.bcrypt_cost,
         expiry_changed: Notify::new(),
         identity: Identity {
             cluster_id: config.cluster_id,
             member_id: config.member_id,
             name: config.name,
-            peer_urls: config.advertise_peer_urls,
+            peer_urls: RwLock::new(config.advertise_peer_urls),
             client_urls: match config.advertise_client_urls {
                 urls if urls.is_empty() => endpoints.clone(),
                 urls => urls,

@@ -46,6 +46,17 @@ impl Version {
         Self { patch: 0, ..self }
     }
 
+    /// The minor version before.
+    pub(crate) fn one_minor_below(self) -> Option<Self> {
+        let minor = self.minor.checked_sub(1)?;
+        Some(Self { minor, ..self })
+    }
+
+    /// The form without the patch, in which clusters are spoken of.
+    pub(crate) fn major_and_minor(self) -> String {
+        format!("{}.{}", self.major, self.minor)
+    }
+
     /// Whether such a server reports a storage version, its quota and downgrades (3.6).
     pub(crate) fn reports_storage(self) -> bool {
         (self.major, self.minor) >= (3, 6)

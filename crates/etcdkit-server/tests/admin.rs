@@ -4,13 +4,18 @@
 
 mod common;
 
-use common::{WAYS, Way, channel, kv, put, start};
+use common::{WAYS, Way, channel, get, is, kv, put, start};
 use etcdkit_proto::etcdserverpb::alarm_request::AlarmAction;
 use etcdkit_proto::etcdserverpb::cluster_client::ClusterClient;
+use etcdkit_proto::etcdserverpb::downgrade_request::DowngradeAction;
+use etcdkit_proto::etcdserverpb::lease_client::LeaseClient;
 use etcdkit_proto::etcdserverpb::maintenance_client::MaintenanceClient;
+use etcdkit_proto::etcdserverpb::request_op::Request;
 use etcdkit_proto::etcdserverpb::{
-    AlarmRequest, CompactionRequest, DefragmentRequest, HashKvRequest, MemberAddRequest,
-    MemberListRequest, StatusRequest,
+    AlarmRequest, AlarmType, CompactionRequest, DefragmentRequest, DeleteRangeRequest,
+    DowngradeRequest, HashKvRequest, HashRequest, LeaseGrantRequest, MemberAddRequest,
+    MemberListRequest, MemberPromoteRequest, MemberRemoveRequest, MemberUpdateRequest,
+    MoveLeaderRequest, RequestOp, StatusRequest, TxnRequest,
 };
 use etcdkit_proto::health::health_check_response::ServingStatus;
 use etcdkit_proto::health::health_client::HealthClient;
@@ -165,55 +170,179 @@ async fn the_member_list_has_the_one_member() {
 }
 
 #[tokio::test]
-async fn there_are_no_alarms_and_none_can_be_set() {
-    let server = start().await;
-    let mut maintenance = MaintenanceClient::new(channel(&server, Way::Tcp).await);
-    for action in [AlarmAction::Get, AlarmAction::Deactivate] {
-        let request = AlarmRequest {
-            action: action.into(),
-            ..Default::default()
-        };
-        assert!(
-            maintenance
-                .alarm(request)
-                .await
-                .unwrap()
-                .into_inner()
-                .alarms
-                .is_empty()
-        );
-    }
-    let request = AlarmRequest {
-        action: AlarmAction::Activate.into(),
+async fn an_alarm_keeps_clients_from_writing_until_it_is_taken_back() {
+    let server = Server::builder().member_id(8).start().await.unwrap();
+    let channel = channel(&server, Way::Tcp).await;
+    let mut maintenance = MaintenanceClient::new(channel.clone());
+    let mut leases = LeaseClient::new(channel);
+    let mut kv = kv(&server, Way::Tcp).await;
+    let grant = LeaseGrantRequest { id: 0, ttl: 60 };
+    let delete = || DeleteRangeRequest {
+        key: "k".into(),
         ..Default::default()
     };
-    assert_eq!(
-        maintenance.alarm(request).await.unwrap_err().code(),
-        Code::Unimplemented
-    );
+    let op = |request| {
+        vec![RequestOp {
+            request: Some(request),
+        }]
+    };
+    let untaken_put = || TxnRequest {
+        failure: op(Request::RequestPut(put("k", "v"))),
+        ..Default::default()
+    };
+    let nested_put = TxnRequest {
+        success: op(Request::RequestTxn(untaken_put())),
+        ..Default::default()
+    };
+    let alarm = |action: AlarmAction, alarm: AlarmType| AlarmRequest {
+        action: action.into(),
+        member_id: 8,
+        alarm: alarm.into(),
+    };
+    for (kind, name, code, text) in [
+        (
+            AlarmType::Nospace,
+            "NOSPACE",
+            Code::ResourceExhausted,
+            "etcdserver: mvcc: database space exceeded",
+        ),
+        (
+            AlarmType::Corrupt,
+            "CORRUPT",
+            Code::DataLoss,
+            "etcdserver: corrupt cluster",
+        ),
+    ] {
+        maintenance
+            .alarm(alarm(AlarmAction::Activate, kind))
+            .await
+            .unwrap();
+        let listed = maintenance.alarm(AlarmRequest::default()).await.unwrap();
+        let listed = listed.into_inner().alarms;
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].member_id, listed[0].alarm), (8, kind as i32));
+        let status = maintenance.status(StatusRequest {}).await.unwrap();
+        let errors = status.into_inner().errors;
+        assert_eq!(errors, [format!("memberID:8 alarm:{name} ")]);
+
+        for refused in [
+            kv.put(put("k", "v")).await.unwrap_err(),
+            kv.txn(untaken_put()).await.unwrap_err(),
+            kv.txn(nested_put.clone()).await.unwrap_err(),
+            leases.lease_grant(grant).await.unwrap_err(),
+        ] {
+            is(&refused, code, text);
+        }
+        kv.range(get("k")).await.unwrap();
+        let deleted = kv.delete_range(delete()).await;
+        assert_eq!(deleted.is_ok(), kind == AlarmType::Nospace);
+
+        maintenance
+            .alarm(alarm(AlarmAction::Deactivate, kind))
+            .await
+            .unwrap();
+        kv.put(put("k", "v")).await.unwrap();
+    }
 }
 
 #[tokio::test]
-async fn what_is_not_offered_says_so() {
-    let server = start().await;
+async fn the_one_member_leads_and_stays() {
+    let server = Server::builder().member_id(8).start().await.unwrap();
     let channel = channel(&server, Way::Tcp).await;
-    let error = MaintenanceClient::new(channel.clone())
-        .defragment(DefragmentRequest {})
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), Code::Unimplemented);
-    assert_eq!(
-        error.message(),
-        "unknown method Defragment for service etcdserverpb.Maintenance"
+    let mut maintenance = MaintenanceClient::new(channel.clone());
+    let mut cluster = ClusterClient::new(channel);
+    let transfer = |target_id| MoveLeaderRequest { target_id };
+    let moved = maintenance.move_leader(transfer(8)).await.unwrap();
+    assert_eq!(moved.into_inner().header, None);
+    is(
+        &maintenance.move_leader(transfer(9)).await.unwrap_err(),
+        Code::FailedPrecondition,
+        "etcdserver: bad leader transferee",
     );
-    let error = ClusterClient::new(channel)
-        .member_add(MemberAddRequest::default())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error.message(),
-        "unknown method MemberAdd for service etcdserverpb.Cluster"
+    let add = |url: &str| MemberAddRequest {
+        peer_ur_ls: vec![url.into()],
+        is_learner: false,
+    };
+    is(
+        &cluster.member_add(add("a:1")).await.unwrap_err(),
+        Code::InvalidArgument,
+        "etcdserver: given member URLs are invalid",
     );
+    let refused = cluster.member_add(add("http://a:1")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    assert!(refused.message().contains("cluster of one"), "{refused}");
+    for refused in [
+        cluster
+            .member_remove(MemberRemoveRequest { id: 9 })
+            .await
+            .unwrap_err(),
+        cluster
+            .member_promote(MemberPromoteRequest { id: 9 })
+            .await
+            .unwrap_err(),
+    ] {
+        is(&refused, Code::NotFound, "etcdserver: member not found");
+    }
+    is(
+        &cluster
+            .member_remove(MemberRemoveRequest { id: 8 })
+            .await
+            .unwrap_err(),
+        Code::Unknown,
+        "etcdserver: re-configuration failed due to not enough started members",
+    );
+    is(
+        &cluster
+            .member_promote(MemberPromoteRequest { id: 8 })
+            .await
+            .unwrap_err(),
+        Code::FailedPrecondition,
+        "etcdserver: can only promote a learner member",
+    );
+    let update = MemberUpdateRequest {
+        id: 8,
+        peer_ur_ls: vec!["http://b:2".into()],
+    };
+    let updated = cluster.member_update(update).await.unwrap().into_inner();
+    assert_eq!(updated.members[0].peer_ur_ls, ["http://b:2"]);
+}
+
+#[tokio::test]
+async fn there_is_little_to_maintain_in_memory() {
+    let server = start().await;
+    let mut maintenance = MaintenanceClient::new(channel(&server, Way::Tcp).await);
+    let done = maintenance.defragment(DefragmentRequest {}).await.unwrap();
+    assert_eq!(done.into_inner().header, None);
+    let hash = maintenance.hash(HashRequest {}).await.unwrap().into_inner();
+    let again = maintenance.hash(HashRequest {}).await.unwrap().into_inner();
+    assert_eq!(hash, again);
+
+    let mut downgrade = async |action: DowngradeAction, version: &str| {
+        let request = DowngradeRequest {
+            action: action.into(),
+            version: version.into(),
+        };
+        let answer = maintenance.downgrade(request).await?;
+        Ok::<_, tonic::Status>(answer.into_inner().version)
+    };
+    let wrong = downgrade(DowngradeAction::Validate, "3").await.unwrap_err();
+    assert_eq!(
+        wrong.message(),
+        "etcdserver: wrong downgrade target version format"
+    );
+    let far = downgrade(DowngradeAction::Enable, "3.4").await.unwrap_err();
+    assert_eq!(
+        far.message(),
+        "etcdserver: invalid downgrade target version"
+    );
+    for (action, version) in [
+        (DowngradeAction::Validate, "3.5"),
+        (DowngradeAction::Enable, "3.5.0"),
+        (DowngradeAction::Cancel, ""),
+        (DowngradeAction::Cancel, ""),
+    ] {
+        assert_eq!(downgrade(action, version).await.unwrap(), "3.6");
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@
 //!   keeps the put. And if such a put says `ignore_value` or `ignore_lease`, all four crash at once;
 //!   the store answers `KeyNotFound` and applies nothing.
 
+mod alarm;
 mod auth;
 pub mod check;
 mod compact;
@@ -74,6 +75,7 @@ mod txn;
 mod watch;
 mod write;
 
+pub use alarm::Alarms;
 pub use auth::{Auth, Caller, Tokens};
 pub use lease::{MAX_LEASE_TTL, MIN_LEASE_TTL};
 pub use record::Record;

@@ -7,6 +7,7 @@ use etcdkit_proto::etcdserverpb::{
 };
 use etcdkit_proto::mvccpb::KeyValue;
 
+use crate::alarm::Alarms;
 use crate::auth::Auth;
 use crate::hash::CompactionHashes;
 use crate::index::Index;
@@ -27,6 +28,7 @@ pub struct Store {
     pub(crate) log: Log,
     pub(crate) leases: Leases,
     pub(crate) auth: Auth,
+    pub(crate) alarms: Alarms,
     pub(crate) compaction_hashes: CompactionHashes,
     /// The newest revision that reads see.
     pub(crate) published: i64,
@@ -49,6 +51,7 @@ impl Store {
             log: Log::default(),
             leases: Leases::default(),
             auth: Auth::default(),
+            alarms: Alarms::default(),
             compaction_hashes: CompactionHashes::default(),
             published: 1,
             staged: 1,

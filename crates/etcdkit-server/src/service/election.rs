@@ -33,16 +33,14 @@ pub(crate) async fn campaign(
     let (place, joined) = queue
         .join(&request.name, lease, request.value.clone())
         .await?;
-    let mut header = joined.header;
     if existing(&joined).is_some_and(|kv| kv.value != request.value) {
-        header = queue.put(&place, lease, request.value).await?;
-        if header.is_none() {
-            return Err(EtcdError::ElectionNotLeader.into());
-        }
+        let put = queue.put(&place, lease, request.value).await?;
+        put.ok_or(EtcdError::ElectionNotLeader)?;
     }
     queue.wait(&request.name, &place).await?;
     Ok(CampaignResponse {
-        header,
+        // Of the moment of joining, as in etcd.
+        header: joined.header,
         leader: Some(LeaderKey {
             name: request.name,
             key: place.key,

@@ -95,6 +95,7 @@ pub(crate) async fn put(
     let mut response = node
         .applier
         .apply(move |store| {
+            store.alarms().check_space()?;
             store.check_put(&caller, &request)?;
             store.put(request)
         })
@@ -114,6 +115,7 @@ pub(crate) async fn delete_range(
     let mut response = node
         .applier
         .apply(move |store| {
+            store.alarms().check_intact()?;
             store.check_delete_range(&caller, &request)?;
             store.delete_range(request)
         })
@@ -130,12 +132,18 @@ pub(crate) async fn txn(
     check::txn(&request, node.limits.max_txn_ops)?;
     let caller = node.identify(credentials)?;
     // etcd does not log a transaction that only reads, and limits the size of what it logs.
-    if !is_read_only(&request) {
+    let read_only = is_read_only(&request);
+    if !read_only {
         check_size(node, &request)?;
     }
     let mut response = node
         .applier
         .apply(move |store| {
+            if may_put(&request) {
+                store.alarms().check_space()?;
+            } else if !read_only {
+                store.alarms().check_intact()?;
+            }
             store.check_txn(&caller, &request)?;
             store.txn(request)
         })
@@ -155,6 +163,7 @@ pub(crate) async fn compact(
         .applier
         .apply(move |store| {
             store.auth().check_root(&caller)?;
+            store.alarms().check_intact()?;
             store.compact(&request)
         })
         .await?;
@@ -164,11 +173,21 @@ pub(crate) async fn compact(
 
 /// etcd looks at the outermost operations only.
 fn is_read_only(request: &TxnRequest) -> bool {
-    request
-        .success
-        .iter()
-        .chain(&request.failure)
-        .all(|RequestOp { request }| matches!(request, Some(Request::RequestRange(_))))
+    ops(request).all(|op| matches!(op.request, Some(Request::RequestRange(_))))
+}
+
+/// Whether a branch puts anything, nested ones included (3.6; 3.5 overlooks those).
+fn may_put(request: &TxnRequest) -> bool {
+    ops(request).any(|op| match &op.request {
+        Some(Request::RequestPut(_)) => true,
+        Some(Request::RequestTxn(nested)) => may_put(nested),
+        _ => false,
+    })
+}
+
+/// The outermost operations, of both branches.
+fn ops(request: &TxnRequest) -> impl Iterator<Item = &RequestOp> {
+    request.success.iter().chain(&request.failure)
 }
 
 /// Refuses what would exceed `max_request_bytes` in etcd's log.

@@ -26,6 +26,7 @@ pub(crate) async fn grant(
     let mut response = node
         .applier
         .apply(move |store| {
+            store.alarms().check_space()?;
             if request.id == 0 {
                 request.id = unused_id(store);
             }
@@ -57,6 +58,7 @@ pub(crate) async fn revoke(
         .applier
         .apply(move |store| {
             store.auth().check_user(&caller)?;
+            store.alarms().check_intact()?;
             store.check_lease_write(&caller, request.id)?;
             store.lease_revoke(&request)
         })

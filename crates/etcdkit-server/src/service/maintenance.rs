@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use etcdkit_proto::Code;
+use etcdkit_proto::EtcdError;
 use etcdkit_proto::etcdserverpb::alarm_request::AlarmAction;
+use etcdkit_proto::etcdserverpb::downgrade_request::DowngradeAction;
 use etcdkit_proto::etcdserverpb::{
-    AlarmRequest, AlarmResponse, DowngradeInfo, HashKvRequest, HashKvResponse, StatusRequest,
-    StatusResponse,
+    AlarmMember, AlarmRequest, AlarmResponse, AlarmType, DefragmentRequest, DefragmentResponse,
+    DowngradeRequest, DowngradeResponse, HashKvRequest, HashKvResponse, HashRequest, HashResponse,
+    MoveLeaderRequest, MoveLeaderResponse, StatusRequest, StatusResponse,
 };
 
 use crate::gate::Credentials;
@@ -23,9 +25,10 @@ pub(crate) async fn status(
     _: StatusRequest,
 ) -> Result<StatusResponse, Status> {
     node.require_user(credentials)?;
-    let (revision, size) = node
-        .applier
-        .read(|store| Ok((store.revision(), store.size())))?;
+    let (revision, size, alarms) = node.applier.read(|store| {
+        let alarms = store.alarms().list(AlarmType::None.into());
+        Ok((store.revision(), store.size(), alarms))
+    })?;
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let applied = node.applier.applied_index();
     let identity = &node.identity;
@@ -38,12 +41,13 @@ pub(crate) async fn status(
         raft_index: applied,
         raft_applied_index: applied,
         raft_term: identity.raft_term(),
+        errors: alarms.iter().map(described).collect(),
         ..Default::default()
     };
     if identity.version.reports_storage() {
         response.storage_version = identity.version.of_cluster().to_string();
         response.db_size_quota = DEFAULT_QUOTA_BYTES;
-        response.downgrade_info = Some(DowngradeInfo::default());
+        response.downgrade_info = Some(node.downgrade.info());
     }
     Ok(response)
 }
@@ -60,27 +64,110 @@ pub(crate) async fn hash_kv(
     Ok(response)
 }
 
-/// Lists alarms, of which there are none, and so there is none to disarm either.
+/// An alarm in the words of Go's protobuf library, with the space at their end.
+fn described(alarm: &AlarmMember) -> String {
+    let name = AlarmType::try_from(alarm.alarm).unwrap_or_default();
+    format!("memberID:{} alarm:{} ", alarm.member_id, name.as_str_name())
+}
+
+/// A number that is the same while the data is. etcd's is the checksum of its whole file, which no
+/// other server can have; this one is that of [`hash_kv`].
+pub(crate) async fn hash(
+    node: &Arc<Node>,
+    credentials: &Credentials,
+    _: HashRequest,
+) -> Result<HashResponse, Status> {
+    node.require_root(credentials)?;
+    let hash = node.applier.read(|store| store.hash_kv(0))?;
+    Ok(HashResponse {
+        header: hash.header.map(|header| node.header(header.revision)),
+        hash: hash.hash,
+    })
+}
+
+/// Lists, raises and takes back alarms. A raised one keeps clients from writing, as in etcd.
 pub(crate) async fn alarm(
     node: &Arc<Node>,
     credentials: &Credentials,
     request: AlarmRequest,
 ) -> Result<AlarmResponse, Status> {
-    if request.action == AlarmAction::Get as i32 {
+    let action = AlarmAction::try_from(request.action);
+    if action == Ok(AlarmAction::Get) {
         node.require_user(credentials)?;
     } else {
         node.require_root(credentials)?;
     }
-    if request.action == AlarmAction::Activate as i32 {
-        return Err(Status::new(
-            Code::Unimplemented,
-            "the embedded server raises no alarms, and none can be set",
-        ));
-    }
+    let AlarmRequest {
+        member_id, alarm, ..
+    } = request;
     // etcd logs even the question, which its raft index shows.
-    let revision = node.applier.apply(|store| Ok(store.revision())).await?;
+    let (revision, alarms) = node
+        .applier
+        .apply(|store| {
+            let alarms = store.alarms_mut();
+            let alarms = match action {
+                Ok(AlarmAction::Get) => alarms.list(alarm),
+                Ok(AlarmAction::Activate) => {
+                    alarms.activate(member_id, alarm).into_iter().collect()
+                }
+                Ok(AlarmAction::Deactivate) => {
+                    alarms.deactivate(member_id, alarm).into_iter().collect()
+                }
+                Err(_) => Vec::new(),
+            };
+            Ok((store.revision(), alarms))
+        })
+        .await?;
     Ok(AlarmResponse {
         header: Some(node.header(revision)),
-        alarms: Vec::new(),
+        alarms,
+    })
+}
+
+/// There is no file to defragment. Like etcd's, the answer has no header.
+pub(crate) async fn defragment(
+    node: &Arc<Node>,
+    credentials: &Credentials,
+    _: DefragmentRequest,
+) -> Result<DefragmentResponse, Status> {
+    node.require_root(credentials)?;
+    Ok(DefragmentResponse::default())
+}
+
+/// The one member leads already, and no other can. Like etcd's, the answer has no header.
+pub(crate) async fn move_leader(
+    node: &Arc<Node>,
+    credentials: &Credentials,
+    request: MoveLeaderRequest,
+) -> Result<MoveLeaderResponse, Status> {
+    node.require_root(credentials)?;
+    if request.target_id == node.identity.member_id {
+        Ok(MoveLeaderResponse::default())
+    } else {
+        Err(EtcdError::BadLeaderTransferee.into())
+    }
+}
+
+/// Takes note of a downgrade to the minor version before, which changes nothing but what is said
+/// about it.
+pub(crate) async fn downgrade(
+    node: &Arc<Node>,
+    credentials: &Credentials,
+    request: DowngradeRequest,
+) -> Result<DowngradeResponse, Status> {
+    node.require_root(credentials)?;
+    let cluster = node.identity.version.of_cluster();
+    match DowngradeAction::try_from(request.action) {
+        Ok(DowngradeAction::Validate) => {
+            node.downgrade.validate(cluster, &request.version)?;
+        }
+        Ok(DowngradeAction::Enable) => node.downgrade.enable(cluster, &request.version)?,
+        Ok(DowngradeAction::Cancel) => node.downgrade.cancel(),
+        Err(_) => return Err(EtcdError::UnknownMethod.into()),
+    }
+    let revision = node.applier.apply(|store| Ok(store.revision())).await?;
+    Ok(DowngradeResponse {
+        header: Some(node.header(revision)),
+        version: cluster.major_and_minor(),
     })
 }
