@@ -1,16 +1,21 @@
 //! Users, roles and permissions, and clients that log in.
 //!
-//! `cargo run -p etcdkit --example auth ENDPOINT...`: adds users and roles to that cluster, turns its
-//! authentication on, and takes everything back at the end. Try it on a cluster of no importance.
+//! `cargo run -p etcdkit --example auth [ENDPOINT]...`: without an endpoint, on an embedded server. It
+//! adds users and roles, turns authentication on, and takes everything back at the end; it fails on a
+//! cluster that has users already.
+
+#[path = "support/mod.rs"]
+mod support;
 
 use etcdkit::{Client, ErrorKind, KeyRange, Permission, Result};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let endpoints: Vec<String> = std::env::args().skip(1).collect();
-    if endpoints.is_empty() {
-        return Err("give the endpoints of a cluster that has no users yet".into());
-    }
+    support::run(administer).await
+}
+
+async fn administer(client: Client) -> Result<()> {
+    let endpoints: Vec<String> = client.endpoints().map(String::from).collect();
     // Where authentication is off, a client with a user is a client like any other. Once it is on,
     // the same client logs in by itself.
     let client = Client::builder()
@@ -42,7 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     auth.role("reader").delete().await?;
     client.delete(KeyRange::prefix("app/")).await?;
-    Ok(done?)
+    done
 }
 
 async fn as_alice(endpoints: &[String]) -> Result<()> {

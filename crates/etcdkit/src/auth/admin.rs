@@ -29,7 +29,9 @@ impl Client {
 /// A user who may read all keys below `app/`, and authentication turned on:
 ///
 /// ```
-/// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = etcdkit_server::Server::builder().start().await?;
+/// # let client = etcdkit::Client::connect(server.endpoint()).await?;
 /// use etcdkit::{KeyRange, Permission};
 ///
 /// let auth = client.auth();
@@ -46,13 +48,16 @@ impl Client {
 /// auth.enable().await?;
 ///
 /// let alice = etcdkit::Client::builder()
-///     .endpoint("http://127.0.0.1:2379")
+///     .endpoint(server.endpoint())
 ///     .user("alice", "wonderland")
 ///     .connect()
 ///     .await?;
 /// alice.range(KeyRange::prefix("app/")).await?;
+/// let denied = alice.put("app/color", "red").await.unwrap_err();
+/// assert_eq!(denied.kind(), etcdkit::ErrorKind::PermissionDenied);
 /// # Ok(())
 /// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Auth<'a> {
@@ -82,6 +87,18 @@ impl<'a> Auth<'a> {
     ///
     /// [`Unimplemented`](crate::ErrorKind::Unimplemented) before 3.5; as [`AuthRequest`] where
     /// authentication is on, up to etcd 3.6, later servers tell everybody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().start().await?;
+    /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
+    /// assert!(!client.auth().status().await?.enabled);
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
     pub fn status(&self) -> AuthRequest<'a, AuthStatus> {
         self.read(&STATUS, &pb::AuthStatusRequest {}, |reply| {
             let response = pb::AuthStatusResponse::decode(reply)?;

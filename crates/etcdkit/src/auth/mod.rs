@@ -67,11 +67,15 @@ impl Client {
     /// # Examples
     ///
     /// ```
-    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().start().await?;
+    /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
+    /// # client.auth().user("alice").add("old password").await?;
     /// client.auth().user("alice").change_password("new password").await?;
     /// client.set_user("alice", "new password")?;
     /// # Ok(())
     /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn set_user(&self, name: impl Into<String>, password: impl Into<String>) -> Result<()> {
         let mut offered = Offered::default();

@@ -24,6 +24,28 @@ static REVOKE: Method = method(
 /// The role `root` is always there: whoever has it may do everything, and nothing can be added to it.
 /// An empty name is refused before anything is sent, with
 /// [`RoleEmpty`](crate::ErrorKind::RoleEmpty).
+///
+/// # Examples
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = etcdkit_server::Server::builder().start().await?;
+/// # let client = etcdkit::Client::connect(server.endpoint()).await?;
+/// use etcdkit::{KeyRange, Permission};
+///
+/// let role = client.auth().role("app");
+/// role.add().await?;
+/// role.grant(Permission::read_write(KeyRange::prefix("app/"))).await?;
+/// role.grant(Permission::read("shared")).await?;
+/// assert_eq!(role.get().await?.permissions.len(), 2);
+///
+/// role.revoke("shared").await?;
+/// role.delete().await?;
+/// assert!(client.auth().roles().await?.roles.is_empty());
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct AuthRole<'a> {
     auth: Auth<'a>,

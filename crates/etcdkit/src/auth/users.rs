@@ -19,6 +19,27 @@ static REVOKE_ROLE: Method = method("user revoke-role", "/etcdserverpb.Auth/User
 /// An empty name is refused before anything is sent, with
 /// [`UserEmpty`](crate::ErrorKind::UserEmpty). Passwords never show in errors or `Debug`; servers keep
 /// them hashed.
+///
+/// # Examples
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = etcdkit_server::Server::builder().start().await?;
+/// # let client = etcdkit::Client::connect(server.endpoint()).await?;
+/// let alice = client.auth().user("alice");
+/// alice.add("wonderland").await?;
+/// client.auth().role("reader").add().await?;
+/// alice.grant_role("reader").await?;
+/// assert_eq!(alice.get().await?.roles, ["reader"]);
+///
+/// alice.change_password("looking glass").await?;
+/// alice.revoke_role("reader").await?;
+/// alice.delete().await?;
+/// assert!(client.auth().users().await?.users.is_empty());
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct AuthUser<'a> {
     auth: Auth<'a>,
