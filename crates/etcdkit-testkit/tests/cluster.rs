@@ -1,6 +1,7 @@
 //! Members that come, change and go, on real etcd.
 
 use std::{
+    slice,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -75,7 +76,7 @@ async fn a_member_is_added_promoted_updated_and_removed() {
         let added = client.cluster().add(&peer_url).learner();
         let added = added.await.expect("an addition");
         assert_eq!(added.header.cluster_id, first.header.cluster_id);
-        assert_eq!(added.member.peer_urls, [peer_url.clone()]);
+        assert_eq!(added.member.peer_urls, slice::from_ref(&peer_url));
         assert!(added.member.is_learner, "{etcd}: {added:?}");
         assert_eq!(added.members.len(), 2, "{etcd}: {added:?}");
         let id = added.member.id;
@@ -93,7 +94,7 @@ async fn a_member_is_added_promoted_updated_and_removed() {
         assert!(!find(&promoted.members, id).is_learner, "{etcd}");
         cluster.member(1).ready().await.expect("it serves");
         let listed = client.cluster().members().await.expect("a list").members;
-        assert_eq!(find(&listed, id).client_urls, [endpoint.clone()]);
+        assert_eq!(find(&listed, id).client_urls, slice::from_ref(&endpoint));
         assert_eq!(find(&listed, id).name, "m2");
         let of_it = Client::connect(&endpoint).await.expect("a client");
         let kv = of_it.get("k").await.expect("a get").expect("the key");
