@@ -1,0 +1,6 @@
+//! Leases on real etcds.
+
+mod calls;
+mod faults;
+mod handles;
+mod support;
