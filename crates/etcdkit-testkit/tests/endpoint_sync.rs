@@ -440,6 +440,45 @@ async fn round_robin_asks_all_members_and_pinned_one() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pinned_member_that_dies_is_left_within_a_second() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new("ca");
+    let identity = authority.server(&["127.0.0.1"]);
+    let (certificate, key) = identity.write(folder.path(), "server");
+    let plain = Cluster::builder(&newest()).members(3);
+    let secure = plain.clone().tls(certificate, key);
+    for builder in [plain, secure] {
+        let mut cluster = start(&builder).await;
+        let client = Client::builder()
+            .endpoints(cluster.endpoints())
+            .endpoint_mode(EndpointMode::Pinned)
+            .tls(etcdkit::Tls::new().ca_pem(authority.pem()))
+            .connect()
+            .await
+            .expect("a client");
+        let list = client.cluster().members().await.expect("a member list");
+        for endpoint in cluster.endpoints() {
+            let status = client.maintenance().status(endpoint).await;
+            status.expect("a connection to each member");
+        }
+        let pinned = answering(&client).await;
+        let member = list.members.iter().find(|member| member.id == pinned);
+        let url = &member.expect("a member").client_urls[0];
+        let place = cluster.endpoints().iter().position(|known| known == url);
+        let place = place.expect("the endpoint");
+        cluster.member(place).kill().expect("a running member");
+        let start = Instant::now();
+        assert_ne!(answering(&client).await, pinned);
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
+        println!("left after {:?}", start.elapsed());
+    }
+}
+
 /// Whether a member is among those that answer.
 async fn answering_all(client: &Client, wanted: MemberId) -> bool {
     for _ in 0..20 {
@@ -517,6 +556,31 @@ async fn closing_ends_everything() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     client.close().await;
+}
+
+/// With authentication on, the list of members wants a user, and so does each probe.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_are_found_where_authentication_is_on() {
+    for etcd in Binary::all().expect("real etcds") {
+        let cluster = start(&Cluster::builder(&etcd).members(3)).await;
+        let setup = connect(cluster.endpoint()).await;
+        let auth = setup.auth();
+        auth.user("root").add("secret").await.expect("a user");
+        auth.user("root").grant_role("root").await.expect("a role");
+        auth.enable().await.expect("authentication is on");
+        let client = Client::builder()
+            .endpoint(cluster.endpoint())
+            .user("root", "secret")
+            .connect()
+            .await
+            .expect("a client");
+        let sync = client.sync_endpoints().await.expect("a sync");
+        assert!(sync.rejected.is_empty(), "{:?}", sync.rejected);
+        assert_eq!(set(sync.endpoints), set(cluster.endpoints()));
+        for _ in 0..20 {
+            put(&client, "v").await;
+        }
+    }
 }
 
 /// Changing endpoints is no failure of theirs, so no call may notice it, writes included.
