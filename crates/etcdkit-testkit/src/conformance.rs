@@ -14,6 +14,7 @@ mod maintenance;
 mod range;
 mod runner;
 mod scan;
+mod services;
 mod txn;
 mod watch;
 
@@ -141,6 +142,12 @@ cases! {
         a_held_lease_outlives_its_time
         a_dropped_lease_takes_its_keys_along
         a_lease_that_others_end_is_lost;
+    services:
+        one_lease_at_a_time_has_a_lock
+        a_lock_goes_with_its_lease
+        who_gives_up_leaves_the_queue
+        leaders_win_proclaim_and_resign
+        a_candidate_may_change_its_mind;
     errors:
         empty_keys_are_refused
         reversed_ranges_are_refused

@@ -48,7 +48,9 @@ impl Client {
 /// # Examples
 ///
 /// ```
-/// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = etcdkit_server::Server::builder().start().await?;
+/// # let client = etcdkit::Client::connect(server.endpoint()).await?;
 /// use std::time::Duration;
 ///
 /// let lease = client.lease(Duration::from_secs(10)).await?;
@@ -60,6 +62,7 @@ impl Client {
 /// elections.resign(&leader).await?;
 /// # Ok(())
 /// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ElectionService<'a> {

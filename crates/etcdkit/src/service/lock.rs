@@ -37,7 +37,9 @@ impl Client {
 /// # Examples
 ///
 /// ```
-/// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = etcdkit_server::Server::builder().start().await?;
+/// # let client = etcdkit::Client::connect(server.endpoint()).await?;
 /// use std::time::Duration;
 /// use etcdkit::{Compare, Op};
 ///
@@ -51,6 +53,7 @@ impl Client {
 /// client.lock_service().unlock(lock.key).await?;
 /// # Ok(())
 /// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct LockService<'a> {
