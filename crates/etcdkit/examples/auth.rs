@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn administer(client: Client) -> Result<()> {
-    let endpoints: Vec<String> = client.endpoints().map(String::from).collect();
+    let endpoints: Vec<String> = client.endpoints().collect();
     // Where authentication is off, a client with a user is a client like any other. Once it is on,
     // the same client logs in by itself.
     let client = Client::builder()
