@@ -88,7 +88,7 @@ pub(crate) enum RuntimeName {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Everything BENCHMARKS.md reports: puts and gets at 1, 16 and 256 clients, transactions, a scan.
+    /// What BENCHMARKS.md reports of calls: puts and gets at 1, 16 and 256 clients, transactions, a scan.
     Suite(SuiteOptions),
     /// Benchmark put.
     Put(PutOptions),
@@ -100,6 +100,18 @@ pub(crate) enum Command {
     TxnMixed(TxnMixedOptions),
     /// Benchmark reading everything below a prefix at one revision.
     Scan(ScanOptions),
+    /// Open many watches of one client, and let each see one event.
+    WatchOpen(WatchOpenOptions),
+    /// Receive the events of one watch while others write at full speed.
+    WatchEvents(WatchEventsOptions),
+    /// Keep many leases alive.
+    Leases(LeasesOptions),
+    /// Call three members, of which a follower is killed.
+    Failover(FailoverOptions),
+    /// Watch three members, and kill or freeze the one under the watch.
+    WatchFailover(WatchFailoverOptions),
+    /// All of the last five, as BENCHMARKS.md reports them.
+    Scenes(SuiteOptions),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -211,6 +223,66 @@ pub(crate) struct ScanOptions {
     /// each.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000")]
     pub(crate) page: Vec<i64>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WatchOpenOptions {
+    /// How many watches.
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) total: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WatchEventsOptions {
+    /// How many events.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) total: u64,
+
+    /// Value size.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) val_size: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LeasesOptions {
+    /// How many leases.
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) total: u64,
+
+    /// Their time to live, in seconds.
+    #[arg(long, default_value_t = 15)]
+    pub(crate) ttl: i64,
+
+    /// How long they are kept, in seconds.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) seconds: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FailoverOptions {
+    /// How long the calls go on, in seconds; the member is killed after a third of it.
+    #[arg(long, default_value_t = 9.0)]
+    pub(crate) seconds: f64,
+
+    /// How many call at a time.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) callers: usize,
+
+    /// Read instead of writing.
+    #[arg(long)]
+    pub(crate) reads: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WatchFailoverOptions {
+    /// Freeze the member for six seconds instead of killing it.
+    #[arg(long)]
+    pub(crate) freeze: bool,
+
+    /// How long others write, in seconds, besides the time that the member is frozen; it is hurt after
+    /// a third of it.
+    #[arg(long, default_value_t = 9)]
+    pub(crate) seconds: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -136,7 +136,7 @@ impl<'a> Bench<'a> {
                 load("txn-mixed", options.verb(), &options.common, workload)
             }
             Command::Scan(options) => return self.scan(options, self.arguments.rounds),
-            Command::Suite(_) => return Ok(Vec::new()),
+            _ => return Ok(Vec::new()),
         };
         let with = |clients: &usize| {
             self.measure(&Load {
@@ -345,7 +345,7 @@ impl PeerFigures {
 }
 
 /// The middle of sorted figures, or the mean of the two in the middle.
-fn median(sorted: &[f64]) -> f64 {
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     match (sorted.get(middle.wrapping_sub(1)), sorted.get(middle)) {
         (Some(lower), Some(upper)) if sorted.len().is_multiple_of(2) => (lower + upper) / 2.0,

@@ -3,12 +3,16 @@
 //! Each measurement runs in a process of its own, and the clients take turns within each round, so
 //! that whatever else the machine does meets all of them alike.
 
+mod actor;
 mod cli;
 mod compare;
+mod figures;
 mod instructions;
 mod noise;
 mod programs;
+mod scenes;
 mod servers;
+mod stage;
 mod suite;
 mod table;
 
@@ -33,6 +37,24 @@ fn run(arguments: &cli::Arguments) -> Result<(), etcdkit_bench_load::Failure> {
         .enable_all()
         .build()?;
     let programs = programs::Programs::find(&arguments.peers)?;
+    let plays = match &arguments.command {
+        cli::Command::Scenes(options) => scenes::Play::all(options.smoke),
+        command => scenes::Play::of(command).into_iter().collect(),
+    };
+    if !plays.is_empty() {
+        let rounds = match &arguments.command {
+            cli::Command::Scenes(options) if options.smoke => 1,
+            _ => arguments.rounds,
+        };
+        println!("server: {}\n", stage::description()?);
+        for play in plays {
+            println!(
+                "{}",
+                scenes::run(play, rounds, arguments, &programs, &runtime)?
+            );
+        }
+        return Ok(());
+    }
     let server = runtime.block_on(servers::Server::start(arguments))?;
     println!("server: {}\n", server.name());
     let bench = compare::Bench::new(arguments, &programs, &server, &runtime);

@@ -3,16 +3,21 @@
 //! A client under comparison is a program of its own, which implements [`Peer`] and hands it to
 //! [`main`]. The program takes one [`Job`] as JSON in its only argument, does it, prints one
 //! [`Sample`] as JSON, and ends: so CPU time and peak memory are those of this client and this job
-//! alone.
+//! alone. Given `scene` and a [`SceneJob`], it plays its part in that.
 
 mod calls;
 mod job;
 mod measure;
+mod play;
 mod run;
+mod scene;
 
 pub use job::{Job, RuntimeKind, Sample, Verb, Workload};
 pub use measure::Allocations;
-pub use run::{Failure, Peer, RangeCall, main};
+pub use run::{Failure, Peer, RangeCall, Watching, main};
+pub use scene::{
+    Followed, Kept, Miss, Opened, Received, Scene, SceneJob, Started, Survived, understand,
+};
 
 /// What a program needs to count allocations; see [`count_allocations!`].
 #[doc(hidden)]

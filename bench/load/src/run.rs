@@ -11,9 +11,10 @@ use std::{
 };
 
 use crate::{
-    Allocations, Job, RuntimeKind, Sample, Verb,
+    Allocations, Job, Miss, RuntimeKind, Sample, SceneJob, Verb,
     calls::Caller,
     measure::{Memory, cpu_time, percentile},
+    play::play,
 };
 
 /// Why a measurement cannot be used.
@@ -53,6 +54,53 @@ pub trait Peer: Clone + Send + Sync + 'static {
         prefix: &[u8],
         page: i64,
     ) -> impl Future<Output = Result<u64, Failure>> + Send;
+
+    /// Writes one key within this time, or says what is known.
+    fn put_within(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        limit: Duration,
+    ) -> impl Future<Output = Result<(), Miss>> + Send;
+
+    /// Reads one key within this time, or says what is known.
+    fn get_within(
+        &mut self,
+        key: &[u8],
+        limit: Duration,
+    ) -> impl Future<Output = Result<(), Miss>> + Send;
+
+    /// An open watch.
+    type Watch: Watching;
+
+    /// Watches a key, or all that begin with it, from now on; returns when the server has confirmed
+    /// that.
+    fn watch(
+        &mut self,
+        key: Vec<u8>,
+        is_prefix: bool,
+    ) -> impl Future<Output = Result<Self::Watch, Failure>> + Send;
+
+    /// A lease that is kept alive while this exists.
+    type Lease: Send;
+
+    /// Takes a lease, and keeps it alive.
+    fn lease(
+        &mut self,
+        ttl_seconds: i64,
+    ) -> impl Future<Output = Result<Self::Lease, Failure>> + Send;
+
+    /// Whether the client knows that a lease has ended.
+    fn is_lost(lease: &Self::Lease) -> bool;
+}
+
+/// A watch of a client under comparison.
+pub trait Watching: Send {
+    /// The member that confirmed it.
+    fn member(&self) -> u64;
+
+    /// The revisions of the events of the next update; nothing after the end.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Vec<i64>>, Failure>> + Send;
 }
 
 /// A read.
@@ -70,11 +118,8 @@ pub struct RangeCall<'a> {
 
 /// The whole program of a client under comparison.
 pub fn main<P: Peer>() -> ExitCode {
-    match job_from_arguments().and_then(|job| measure::<P>(&job)) {
-        Ok(sample) => {
-            println!("{sample}");
-            ExitCode::SUCCESS
-        }
+    match run_arguments::<P>() {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -82,16 +127,23 @@ pub fn main<P: Peer>() -> ExitCode {
     }
 }
 
-fn job_from_arguments() -> Result<Job, Failure> {
-    let mut arguments = std::env::args().skip(1);
-    match (arguments.next(), arguments.next()) {
-        (Some(job), None) => Ok(serde_json::from_str(&job)?),
+fn run_arguments<P: Peer>() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments[..] {
+        [job] => {
+            println!("{}", measure::<P>(&serde_json::from_str(job)?)?);
+            Ok(())
+        }
+        [scene, job] if scene == "scene" => {
+            let job: SceneJob = serde_json::from_str(job)?;
+            runtime(job.runtime)?.block_on(play::<P>(&job))
+        }
         _ => Err("this program is run by etcdkit-bench, with a job as JSON".into()),
     }
 }
 
-fn measure<P: Peer>(job: &Job) -> Result<String, Failure> {
-    let runtime = match job.runtime {
+fn runtime(kind: RuntimeKind) -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(match kind {
         RuntimeKind::CurrentThread => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,
@@ -99,8 +151,11 @@ fn measure<P: Peer>(job: &Job) -> Result<String, Failure> {
             .worker_threads(workers)
             .enable_all()
             .build()?,
-    };
-    let sample = runtime.block_on(run::<P>(job))?;
+    })
+}
+
+fn measure<P: Peer>(job: &Job) -> Result<String, Failure> {
+    let sample = runtime(job.runtime)?.block_on(run::<P>(job))?;
     Ok(serde_json::to_string(&sample)?)
 }
 

@@ -1,7 +1,12 @@
 //! The `etcd-client` crate under load, used as its documentation shows, with its default options.
 
-use etcd_client::{Client, ConnectOptions, GetOptions, Txn, TxnOp, TxnOpResponse};
-use etcdkit_bench_load::{Failure, Peer, RangeCall};
+use std::time::Duration;
+
+use etcd_client::{
+    Client, ConnectOptions, GetOptions, Txn, TxnOp, TxnOpResponse, WatchOptions, WatchStream,
+};
+use etcdkit_bench_load::{Failure, Miss, Peer, RangeCall, Watching};
+use tokio::{task::JoinHandle, time};
 
 /// A client of the `etcd-client` crate.
 #[derive(Clone)]
@@ -73,6 +78,92 @@ impl Peer for EtcdClient {
                 (pinned, _) => pinned,
             };
         }
+    }
+
+    async fn put_within(&mut self, key: &[u8], value: &[u8], limit: Duration) -> Result<(), Miss> {
+        match time::timeout(limit, self.0.put(key, value, None)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Miss::Unsaid),
+        }
+    }
+
+    async fn get_within(&mut self, key: &[u8], limit: Duration) -> Result<(), Miss> {
+        match time::timeout(limit, self.0.get(key, None)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Miss::Unsaid),
+        }
+    }
+
+    type Watch = Opened;
+
+    async fn watch(&mut self, key: Vec<u8>, is_prefix: bool) -> Result<Opened, Failure> {
+        let options = is_prefix.then(|| WatchOptions::new().with_prefix());
+        let mut stream = self.0.watch(key, options).await?;
+        let confirmed = stream.message().await?.ok_or("the watch has ended")?;
+        if !confirmed.created() {
+            return Err("the watch was not confirmed first".into());
+        }
+        let member = confirmed
+            .header()
+            .map_or(0, etcd_client::ResponseHeader::member_id);
+        Ok(Opened { stream, member })
+    }
+
+    type Lease = Held;
+
+    async fn lease(&mut self, ttl_seconds: i64) -> Result<Held, Failure> {
+        let id = self.0.lease_grant(ttl_seconds, None).await?.id();
+        let (mut keeper, mut answers) = self.0.lease_keep_alive(id).await?;
+        // The crate leaves the timing to its user; a third of the time to live is customary.
+        let pause = Duration::from_secs(u64::try_from(ttl_seconds)?) / 3;
+        let keeping = tokio::spawn(async move {
+            loop {
+                time::sleep(pause).await;
+                let renewed = match keeper.keep_alive().await {
+                    Ok(()) => answers.message().await,
+                    Err(error) => Err(error),
+                };
+                if !matches!(renewed, Ok(Some(answer)) if answer.ttl() > 0) {
+                    return;
+                }
+            }
+        });
+        Ok(Held(keeping))
+    }
+
+    fn is_lost(lease: &Held) -> bool {
+        lease.0.is_finished()
+    }
+}
+
+/// A watch of the `etcd-client` crate.
+#[derive(Debug)]
+pub struct Opened {
+    stream: WatchStream,
+    member: u64,
+}
+
+impl Watching for Opened {
+    fn member(&self) -> u64 {
+        self.member
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<i64>>, Failure> {
+        let update = self.stream.message().await?;
+        Ok(update.map(|update| {
+            let revision = |event: &etcd_client::Event| event.kv().map(|kv| kv.mod_revision());
+            update.events().iter().filter_map(revision).collect()
+        }))
+    }
+}
+
+/// A lease of the `etcd-client` crate, and the task that keeps it alive.
+#[derive(Debug)]
+pub struct Held(JoinHandle<()>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -1,7 +1,9 @@
 //! The `etcdkit` crate under load, used as its documentation shows, with its default options.
 
-use etcdkit::{Client, KeyRange, Op, OpResponse};
-use etcdkit_bench_load::{Failure, Peer, RangeCall};
+use std::time::Duration;
+
+use etcdkit::{Client, Error, KeyRange, Lease, Op, OpResponse, Outcome, Watch};
+use etcdkit_bench_load::{Failure, Miss, Peer, RangeCall, Watching};
 
 /// A client of the `etcdkit` crate.
 #[derive(Clone, Debug)]
@@ -58,6 +60,65 @@ impl Peer for Etcdkit {
             keys += 1;
         }
         Ok(keys)
+    }
+
+    async fn put_within(&mut self, key: &[u8], value: &[u8], limit: Duration) -> Result<(), Miss> {
+        let put = self.0.put(key, value).timeout(limit).await;
+        put.map(|_| ()).map_err(miss)
+    }
+
+    async fn get_within(&mut self, key: &[u8], limit: Duration) -> Result<(), Miss> {
+        let get = self.0.get(key).timeout(limit).await;
+        get.map(|_| ()).map_err(miss)
+    }
+
+    type Watch = Opened;
+
+    async fn watch(&mut self, key: Vec<u8>, is_prefix: bool) -> Result<Opened, Failure> {
+        let keys = match is_prefix {
+            true => KeyRange::prefix(key),
+            false => KeyRange::key(key),
+        };
+        Ok(Opened(self.0.watch(keys).await?))
+    }
+
+    type Lease = Lease;
+
+    async fn lease(&mut self, ttl_seconds: i64) -> Result<Lease, Failure> {
+        let ttl = Duration::from_secs(u64::try_from(ttl_seconds)?);
+        Ok(self.0.lease(ttl).await?)
+    }
+
+    fn is_lost(lease: &Lease) -> bool {
+        lease.is_lost()
+    }
+}
+
+/// A watch of the `etcdkit` crate.
+#[derive(Debug)]
+pub struct Opened(Watch);
+
+impl Watching for Opened {
+    fn member(&self) -> u64 {
+        self.0.header().member_id.0
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<i64>>, Failure> {
+        let update = self.0.try_next().await?;
+        Ok(update.map(|update| {
+            update
+                .events()
+                .iter()
+                .map(etcdkit::Event::revision)
+                .collect()
+        }))
+    }
+}
+
+fn miss(error: Error) -> Miss {
+    match error.outcome() {
+        Outcome::NotApplied => Miss::NotApplied,
+        Outcome::Unknown => Miss::Unknown,
     }
 }
 

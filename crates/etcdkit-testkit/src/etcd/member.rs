@@ -186,6 +186,11 @@ impl Member {
         }
     }
 
+    /// The id of the process, if one runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.etcd.id())
+    }
+
     /// Asks the process to end (SIGTERM) and waits until it has.
     ///
     /// # Errors
