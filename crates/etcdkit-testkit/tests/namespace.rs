@@ -349,6 +349,12 @@ async fn what_is_at_the_edge_of_a_namespace_is_outside() {
     let ops = client.txn().then([Op::delete("")]);
     let error = ops.await.expect_err("an empty key");
     assert_eq!(error.kind(), ErrorKind::EmptyKey);
+    let error = client.watch("").await.expect_err("an empty key");
+    assert_eq!(error.kind(), ErrorKind::EmptyKey);
+    let error = client.list_then_watch("").await.expect_err("an empty key");
+    assert_eq!(error.kind(), ErrorKind::EmptyKey);
+    let error = client.scan("").try_next().await.expect_err("an empty key");
+    assert_eq!(error.kind(), ErrorKind::EmptyKey);
     assert!(whole.get("app/").await.expect("a get").is_some());
 }
 
@@ -413,6 +419,63 @@ async fn watches_and_leases_show_what_is_inside() {
     let times = client.leases();
     let left = times.time_to_live(lease).keys().await.expect("an answer");
     assert_eq!(left.keys.len(), 5);
+}
+
+#[tokio::test]
+async fn locks_and_elections_are_inside() {
+    let etcd = Binary::newest().expect("a real etcd");
+    let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
+    let server = Server::builder().start().await.expect("a server");
+    for endpoint in [cluster.endpoint().to_owned(), server.endpoint()] {
+        let client = Client::connect(endpoint).await.expect("a client");
+        let app = client.namespaced("app/");
+        let lease = client.leases().grant(Duration::from_secs(60));
+        let lease = lease.await.expect("a lease").id;
+
+        let lock = app.lock_service().lock("l", lease).await.expect("a lock");
+        assert!(lock.key.starts_with(b"l/"), "{lock:?}");
+        let outside = [b"app/", &lock.key[..]].concat();
+        assert!(client.get(&outside).await.expect("a get").is_some());
+        app.lock_service()
+            .unlock(&lock.key)
+            .await
+            .expect("unlocked");
+        assert!(client.get(&outside).await.expect("a get").is_none());
+
+        let elections = app.election_service();
+        let won = elections.campaign("e", lease, "1").await.expect("won");
+        assert_eq!(
+            (&won.leader.name[..], &won.leader.key[..2]),
+            (&b"e"[..], &b"e/"[..])
+        );
+        let proclaimed = elections.proclaim(&won.leader, "2").await;
+        proclaimed.expect("still the leader");
+        let leader = elections.leader("e").await.expect("a leader");
+        let kv = leader.kv;
+        assert_eq!((&kv.key, &kv.value[..]), (&won.leader.key, &b"2"[..]));
+        let mut observed = elections.observe("e").await.expect("a stream");
+        let first = observed.try_next().await.expect("an answer").expect("one");
+        assert_eq!(first.kv.key, won.leader.key);
+        let elsewhere = client.election_service();
+        let error = elsewhere.leader("e").await.expect_err("another election");
+        assert_eq!(error.kind(), ErrorKind::ElectionNoLeader);
+        elections.resign(&won.leader).await.expect("resigned");
+
+        // With the prefix in front it would be a key, but not one of the namespace.
+        client.put("app/", "outside").await.expect("a put");
+        let mut nobody = won.leader.clone();
+        nobody.key.clear();
+        for client in [&client, &app] {
+            let error = client.lock_service().unlock("").await;
+            assert_eq!(error.expect_err("an empty key").kind(), ErrorKind::EmptyKey);
+            let error = client.election_service().proclaim(&nobody, "2").await;
+            assert_eq!(error.expect_err("an empty key").kind(), ErrorKind::EmptyKey);
+            let error = client.election_service().resign(&nobody).await;
+            assert_eq!(error.expect_err("an empty key").kind(), ErrorKind::EmptyKey);
+        }
+        let kv = client.get("app/").await.expect("a get").expect("the key");
+        assert_eq!(kv.value, "outside");
+    }
 }
 
 #[tokio::test]

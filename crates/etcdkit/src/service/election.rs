@@ -3,13 +3,13 @@
 use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
-use etcdkit_proto::v3electionpb as pb;
+use etcdkit_proto::{EtcdError, v3electionpb as pb};
 use http::uri::PathAndQuery;
 use prost::Message;
 
 use super::OpenObserve;
 use crate::{
-    Blob, Call, Client, Header, KeyValue, LeaseId, Result, Revision,
+    Blob, Call, Client, Error, Header, KeyValue, LeaseId, Result, Revision,
     exec::{Method, Request},
     policy::Class,
     wire::Frame,
@@ -102,7 +102,8 @@ impl<'a> ElectionService<'a> {
     ///
     /// # Errors
     ///
-    /// [`ElectionNotLeader`](crate::ErrorKind::ElectionNotLeader) if the key does not lead any more.
+    /// [`ElectionNotLeader`](crate::ErrorKind::ElectionNotLeader) if the key does not lead any more;
+    /// before sending, [`EmptyKey`](crate::ErrorKind::EmptyKey) for a leader without a key.
     pub fn proclaim(&self, leader: &'a LeaderKey, value: impl Into<Blob<'a>>) -> Proclaim<'a> {
         Proclaim {
             client: self.client,
@@ -135,6 +136,10 @@ impl<'a> ElectionService<'a> {
     /// request.
     ///
     /// A key that does not lead any more is no error. The lease goes on.
+    ///
+    /// # Errors
+    ///
+    /// Before sending, [`EmptyKey`](crate::ErrorKind::EmptyKey) for a leader without a key.
     pub fn resign(&self, leader: &'a LeaderKey) -> Resign<'a> {
         Resign {
             client: self.client,
@@ -289,6 +294,9 @@ impl IntoFuture for Proclaim<'_> {
     type IntoFuture = Call<Header>;
 
     fn into_future(self) -> Call<Header> {
+        if self.leader.key.is_empty() {
+            return Call::failed(Error::etcd(EtcdError::EmptyKey).with_operation(PROCLAIM.name));
+        }
         let request = Request {
             method: &PROCLAIM,
             frame: Frame::of(&pb::ProclaimRequest {
@@ -391,6 +399,9 @@ impl IntoFuture for Resign<'_> {
     type IntoFuture = Call<Header>;
 
     fn into_future(self) -> Call<Header> {
+        if self.leader.key.is_empty() {
+            return Call::failed(Error::etcd(EtcdError::EmptyKey).with_operation(RESIGN.name));
+        }
         let request = Request {
             method: &RESIGN,
             frame: Frame::of(&pb::ResignRequest {

@@ -3,12 +3,12 @@
 use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
-use etcdkit_proto::v3lockpb as pb;
+use etcdkit_proto::{EtcdError, v3lockpb as pb};
 use http::uri::PathAndQuery;
 use prost::Message;
 
 use crate::{
-    Blob, Call, Client, Header, LeaseId, Result,
+    Blob, Call, Client, Error, Header, LeaseId, Result,
     exec::{Method, Request},
     policy::Class,
     wire::Frame,
@@ -83,6 +83,10 @@ impl<'a> LockService<'a> {
     /// Releases a lock by its [key](Locked::key). Awaiting the result sends the request.
     ///
     /// The server deletes the key, whatever it is. A lock that is released already is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`EmptyKey`](crate::ErrorKind::EmptyKey), before sending, for a key without a byte.
     pub fn unlock(&self, key: impl Into<Blob<'a>>) -> Unlock<'a> {
         Unlock {
             client: self.client,
@@ -186,6 +190,9 @@ impl IntoFuture for Unlock<'_> {
     type IntoFuture = Call<Header>;
 
     fn into_future(self) -> Call<Header> {
+        if self.key.as_slice().is_empty() {
+            return Call::failed(Error::etcd(EtcdError::EmptyKey).with_operation(UNLOCK.name));
+        }
         let key = self.client.namespace.own_key(self.key.into_bytes());
         let request = Request {
             method: &UNLOCK,
