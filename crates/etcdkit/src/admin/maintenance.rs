@@ -26,6 +26,9 @@ impl Client {
 ///
 /// Questions about one member go to the endpoint given and to no other. It need not be one of the
 /// client's endpoints: others are dialled for the question, with the client's settings.
+///
+/// With authentication on nearly all of it needs the root role. Listing alarms does not. The status
+/// needs nothing with etcd 3.4, the root role with late releases of 3.5, and any user since 3.6.
 #[derive(Clone, Copy, Debug)]
 pub struct Maintenance<'a> {
     client: &'a Client,
@@ -97,12 +100,14 @@ impl<'a> Maintenance<'a> {
     ///
     /// ```
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let client = etcdkit::Client::builder().endpoint("http://127.0.0.1:2379").connect_lazy()?;
+    /// # let server = etcdkit_server::Server::builder().start().await?;
+    /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
     /// for alarm in client.maintenance().alarms().await?.alarms {
     ///     println!("{:?} on member {}", alarm.kind, alarm.member_id);
     /// }
     /// # Ok(())
     /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn alarms(&self) -> ListAlarms<'a> {
         ListAlarms::new(self.client)
@@ -117,7 +122,9 @@ impl<'a> Maintenance<'a> {
     /// # Examples
     ///
     /// ```
-    /// # async fn example(client: etcdkit::Client) -> etcdkit::Result<()> {
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().start().await?;
+    /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
     /// use etcdkit::AlarmKind;
     ///
     /// for alarm in client.maintenance().alarms().await?.alarms {
@@ -127,6 +134,7 @@ impl<'a> Maintenance<'a> {
     /// }
     /// # Ok(())
     /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn disarm(&self, alarm: Alarm) -> Disarm<'a> {
         Disarm::new(self.client, alarm)
