@@ -1,20 +1,42 @@
-//! The administration of users, roles and permissions on real etcd: each request, and each way in
-//! which servers refuse it.
+//! The administration of users, roles and permissions, on real etcd and the embedded server: each
+//! request, and each way in which servers refuse it.
+
+use std::any::Any;
 
 use etcdkit::{Client, Error, ErrorKind, KeyRange, Outcome, Permission, PermissionKind};
+use etcdkit_server::Server;
 use etcdkit_testkit::etcd::{Binary, Cluster, Version};
 
 const PASSWORD: &str = "correct horse";
 
-async fn clusters(members: usize) -> Vec<(Version, Cluster, Client)> {
-    let mut clusters = Vec::new();
+/// Something that serves users and roles.
+struct Place {
+    version: Version,
+    client: Client,
+    /// What ends when it is dropped.
+    _server: Box<dyn Any + Send>,
+}
+
+/// Every etcd that is found, and the embedded server, which behaves as etcd 3.6.
+async fn places(members: usize) -> Vec<Place> {
+    let server = Server::builder().start().await.expect("a server");
+    let client = Client::connect(server.endpoint()).await;
+    let mut places = vec![Place {
+        version: Version::new(3, 6, 0),
+        client: client.expect("a connection"),
+        _server: Box::new(server),
+    }];
     for etcd in Binary::all().expect("a real etcd") {
         let cluster = Cluster::builder(&etcd).flag("--bcrypt-cost=4");
         let cluster = cluster.members(members).start().await.expect("a cluster");
         let client = Client::connect(cluster.endpoints()).await;
-        clusters.push((etcd.version(), cluster, client.expect("a connection")));
+        places.push(Place {
+            version: etcd.version(),
+            client: client.expect("a connection"),
+            _server: Box::new(cluster),
+        });
     }
-    clusters
+    places
 }
 
 #[track_caller]
@@ -30,7 +52,8 @@ fn refused<T>(result: Result<T, Error>, kind: ErrorKind) {
 
 #[tokio::test]
 async fn users_are_added_changed_and_deleted() {
-    for (version, cluster, client) in clusters(1).await {
+    for place in places(1).await {
+        let (version, client) = (place.version, &place.client);
         println!("etcd {version}");
         let auth = client.auth();
         let (alice, bob) = (auth.user("alice"), auth.user("bob"));
@@ -70,13 +93,13 @@ async fn users_are_added_changed_and_deleted() {
             refused(refusal, ErrorKind::UserNotFound);
         }
         refused(bob.get().await, ErrorKind::UserNotFound);
-        drop(cluster);
     }
 }
 
 #[tokio::test]
 async fn permissions_of_all_kinds_of_ranges_are_granted_and_revoked() {
-    for (version, cluster, client) in clusters(1).await {
+    for place in places(1).await {
+        let (version, client) = (place.version, &place.client);
         println!("etcd {version}");
         let auth = client.auth();
         let role = auth.role("app");
@@ -135,7 +158,6 @@ async fn permissions_of_all_kinds_of_ranges_are_granted_and_revoked() {
         if let Ok(root) = root {
             assert_eq!(root.permissions, [Permission::read_write(..)]);
         }
-        drop(cluster);
     }
 }
 
@@ -173,7 +195,8 @@ async fn what_is_wrong_at_first_sight_is_not_sent() {
 
 #[tokio::test]
 async fn authentication_needs_root_and_protects_it() {
-    for (version, cluster, client) in clusters(3).await {
+    for place in places(3).await {
+        let (version, client) = (place.version, &place.client);
         println!("etcd {version}");
         let auth = client.auth();
         let root = auth.user("root");
@@ -214,7 +237,7 @@ async fn authentication_needs_root_and_protects_it() {
         let granted = auth.user("alice").grant_role("app").await;
         granted.expect("a grant");
         let alice = Client::builder()
-            .endpoints(cluster.endpoints())
+            .endpoints(client.endpoints().collect::<Vec<_>>())
             .user("alice", PASSWORD)
             .connect()
             .await
