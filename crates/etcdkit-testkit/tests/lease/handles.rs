@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use etcdkit::{Client, ErrorKind, KeyRange, Lease, LeaseId, LostReason, Permission};
@@ -61,6 +61,11 @@ async fn a_lease_can_be_revoked_renewed_and_left() {
         let renewed = lease.renew().await.expect("a renewal");
         assert_eq!((renewed.id, renewed.ttl), (lease.id(), 30 * SECOND));
         assert!(renewed.header.cluster_id != 0);
+
+        let longest = client.lease(Duration::from_secs(9_000_000_000)).await;
+        let longest = longest.expect("a lease");
+        longest.renew().await.expect("a renewal");
+        assert!(longest.remaining() > Duration::from_secs(8_999_999_000));
 
         let (lost, clone) = (lease.lost(), lease.clone());
         lease.revoke().await.expect("revoked");

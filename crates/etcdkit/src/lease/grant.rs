@@ -111,9 +111,10 @@ impl LeaseGrant {
     }
 }
 
-/// Whole seconds from the wire; what is negative is no time at all.
+/// Whole seconds from the wire; what is negative is no time at all, and nothing lives longer than etcd
+/// lets it.
 pub(super) fn seconds(number: i64) -> Duration {
-    Duration::from_secs(number.try_into().unwrap_or(0))
+    Duration::from_secs(number.clamp(0, LONGEST_TTL).unsigned_abs())
 }
 
 /// A grant with all that is needed to see it through.

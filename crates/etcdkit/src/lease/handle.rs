@@ -328,7 +328,7 @@ impl From<&Lease> for LeaseId {
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("id", &self.id())
+            .field("id", &format_args!("{}", self.id()))
             .field("ttl", &self.ttl())
             .field("remaining", &self.remaining())
             .field("loss", &self.loss())

@@ -52,12 +52,15 @@ impl Held {
         }
     }
 
-    pub(super) fn renewed(&self, ttl: Duration, until: Instant) {
+    /// The lease was renewed. Whether it was still in time.
+    pub(super) fn renewed(&self, ttl: Duration, until: Instant) -> bool {
         let mut state = self.lock();
-        if state.loss.is_none() {
-            observe::lease_slack(state.until.saturating_duration_since(Instant::now()));
-            (state.ttl, state.until) = (ttl, until);
+        if state.loss.is_some() {
+            return false;
         }
+        observe::lease_slack(state.until.saturating_duration_since(Instant::now()));
+        (state.ttl, state.until) = (ttl, until);
+        true
     }
 
     /// The first loss stays. Whether this is it.

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    grant::seconds,
     held::Held,
     keeper::{Act, Answer, Keeper},
     lost::{LeaseLost, LostReason},
@@ -256,14 +257,17 @@ impl Hub {
         let mut state = self.lock();
         let state = &mut *state;
         state.trouble = None;
-        let is_foreign = |seat: &mut Seat| !matches!(seat.cluster, 0) && seat.cluster != cluster;
+        let is_foreign = |seat: &mut Seat| seat.cluster != 0 && seat.cluster != cluster;
         if cluster != 0 && state.keeper.seat(id).is_some_and(is_foreign) {
-            if let Answer::Gone { seat } = state.keeper.answer(id, 0, Instant::now()) {
+            if let Answer::Gone { seat } = state.keeper.answer(id, Duration::ZERO, Instant::now()) {
                 seat.lose(id, LostReason::OtherCluster, None);
             }
             return Ok(());
         }
-        match state.keeper.answer(id, response.ttl, Instant::now()) {
+        match state
+            .keeper
+            .answer(id, seconds(response.ttl), Instant::now())
+        {
             Answer::Renewed {
                 seat,
                 until,
@@ -273,11 +277,11 @@ impl Hub {
                     answer: LeaseKeepAlive::from(response),
                     until,
                 };
-                for held in &seat.holders {
-                    held.renewed(renewed.answer.ttl, until);
-                }
-                if !seat.waiters.is_empty() {
-                    seat.answer_waiters(number, &renewed);
+                // Who has seen the time pass has been told that the lease is lost.
+                seat.holders
+                    .retain(|held| held.renewed(renewed.answer.ttl, until));
+                seat.answer_waiters(number, &renewed);
+                if seat.holders.is_empty() {
                     state.vacate(id);
                 }
             }

@@ -278,13 +278,17 @@ impl<T: Default> Keeper<T> {
                 make_due(&mut self.due, entry, id, urgency);
             }
         }
-        self.link = Link::Resting(now + self.pauses.next(self.random.f64()));
+        // Who refuses is well, and may have to refuse many.
+        let pause = match culprit {
+            Some(_) => Duration::ZERO,
+            None => self.pauses.next(self.random.f64()),
+        };
+        self.link = Link::Resting(now + pause);
         culprit
     }
 
-    /// The server answered a renewal with this time to live; none or less means that there is no
-    /// such lease.
-    pub(super) fn answer(&mut self, id: LeaseId, ttl: i64, now: Instant) -> Answer<'_, T> {
+    /// The server answered a renewal with this time to live; zero means that there is no such lease.
+    pub(super) fn answer(&mut self, id: LeaseId, ttl: Duration, now: Instant) -> Answer<'_, T> {
         self.heard = now;
         self.silences = 0;
         self.pauses.reset();
@@ -301,21 +305,18 @@ impl<T: Default> Keeper<T> {
             Some(sent) if sent.number == number => sent.at,
             _ => return Answer::Stray,
         };
-        let ttl = match u64::try_from(ttl) {
-            Ok(ttl @ 1..) => Duration::from_secs(ttl),
-            _ => {
-                let Entry {
-                    seat, term, due, ..
-                } = occupied.remove();
-                if let Some(term) = term {
-                    forget_ttl(&mut self.ttls, term.ttl);
-                }
-                if let Some(due) = due {
-                    self.due.remove(&(due, id));
-                }
-                return Answer::Gone { seat };
+        if ttl.is_zero() {
+            let Entry {
+                seat, term, due, ..
+            } = occupied.remove();
+            if let Some(term) = term {
+                forget_ttl(&mut self.ttls, term.ttl);
             }
-        };
+            if let Some(due) = due {
+                self.due.remove(&(due, id));
+            }
+            return Answer::Gone { seat };
+        }
         let until = at + ttl;
         let interval = self.interval(ttl, JITTER);
         let Some(entry) = self.entries.get_mut(&id) else {

@@ -96,10 +96,10 @@ impl World {
         let Some((id, _)) = self.stream.as_mut().and_then(VecDeque::pop_front) else {
             return;
         };
-        let (now, mut ttl) = (self.now, 0);
+        let (now, mut ttl) = (self.now, Duration::ZERO);
         if let Some((granted, until)) = self.server.get_mut(&id) {
             *until = now + *granted;
-            ttl = granted.as_secs() as i64;
+            ttl = *granted;
         }
         if let Answer::Gone { .. } = self.keeper.answer(id, ttl, now) {
             self.lost.push((id, now));
@@ -170,7 +170,7 @@ fn the_time_counts_from_when_the_renewal_was_sent() {
     }
     let sent = world.now;
     world.now += millis(1400);
-    match world.keeper.answer(id, 9, world.now) {
+    match world.keeper.answer(id, 9 * SECOND, world.now) {
         Answer::Renewed { until, .. } => assert_eq!(until, sent + 9 * SECOND),
         other => panic!("{other:?}"),
     }
@@ -296,6 +296,7 @@ fn one_refused_lease_does_not_take_the_others_along() {
     assert_eq!(culprit, order[2].0);
     world.stream = None;
     world.turn();
+    assert!(world.opening, "the others go on at once");
     world.live(60 * SECOND, millis(1));
     assert!(world.lost.is_empty());
     for id in ids {
@@ -322,11 +323,11 @@ fn answers_in_another_order_find_their_leases() {
     world.turn();
     world.open();
     for id in [3, 1, 2] {
-        let answer = world.keeper.answer(LeaseId(id), 6, world.now);
+        let answer = world.keeper.answer(LeaseId(id), 6 * SECOND, world.now);
         assert!(matches!(answer, Answer::Renewed { .. }), "{answer:?}");
     }
     assert!(matches!(
-        world.keeper.answer(LeaseId(3), 6, world.now),
+        world.keeper.answer(LeaseId(3), 6 * SECOND, world.now),
         Answer::Stray
     ));
 }
@@ -346,10 +347,10 @@ fn the_answer_to_a_forgotten_request_does_not_count_for_a_later_one() {
     world.turn();
     assert_eq!(world.stream.as_ref().expect("open").len(), 2);
     assert!(matches!(
-        world.keeper.answer(id, 6, world.now),
+        world.keeper.answer(id, 6 * SECOND, world.now),
         Answer::Stray
     ));
-    match world.keeper.answer(id, 6, world.now) {
+    match world.keeper.answer(id, 6 * SECOND, world.now) {
         Answer::Renewed {
             number: answered, ..
         } => assert!(answered >= number),
@@ -365,12 +366,12 @@ fn who_asks_while_a_renewal_is_under_way_gets_one_of_his_own() {
     world.turn();
     world.open();
     let (wanted, ()) = world.keeper.ask(id, world.now);
-    let Answer::Renewed { number, .. } = world.keeper.answer(id, 6, world.now) else {
+    let Answer::Renewed { number, .. } = world.keeper.answer(id, 6 * SECOND, world.now) else {
         panic!("an answer");
     };
     assert!(number < wanted, "this one was sent before");
     world.turn();
-    let Answer::Renewed { number, .. } = world.keeper.answer(id, 6, world.now) else {
+    let Answer::Renewed { number, .. } = world.keeper.answer(id, 6 * SECOND, world.now) else {
         panic!("an answer");
     };
     assert!(number >= wanted);
