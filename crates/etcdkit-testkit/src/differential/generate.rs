@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use etcdkit_proto::etcdserverpb::{
-    CompactionRequest, Compare, DeleteRangeRequest, HashKvRequest, PutRequest, RangeRequest,
+    CompactionRequest, Compare, DeleteRangeRequest, HashKvRequest, LeaseGrantRequest,
+    LeaseLeasesRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest,
     RequestOp, TxnRequest,
     compare::{CompareTarget, TargetUnion},
     request_op::Request,
@@ -31,6 +32,13 @@ const KEYS: [&[u8]; 12] = [
 ];
 
 const VALUES: [&[u8]; 7] = [b"", b"\0", b"1", b"2", b"v", b"w", b"a longer value"];
+
+/// Ids of leases; each is granted and revoked again and again. Grants of 0 would get ids of the
+/// servers' choice.
+const LEASES: [i64; 4] = [1, 2, 3, -1];
+
+/// TTLs in seconds: none ends while a case runs, since no two servers would agree on the moment.
+const TTLS: [i64; 5] = [600, 601, 3_600, 9_000_000_000, 9_000_000_001];
 
 /// Values around the limits of a request: accepted; above etcd's 1.5 MiB; above gRPC's 2 MiB.
 const LARGE_VALUES: [usize; 3] = [1_500_000, 1_572_864, 2_200_000];
@@ -70,8 +78,9 @@ impl Generator {
             return hash_kv(0);
         }
         match self.random.u32(..100) {
-            0..22 => Operation::Range(self.range(false)),
-            22..50 => Operation::Put(self.put()),
+            0..18 => Operation::Range(self.range(false)),
+            18..26 => self.lease_operation(),
+            26..50 => Operation::Put(self.put()),
             50..60 => Operation::DeleteRange(self.delete_range(Writes::AnyDeletes)),
             60..94 => Operation::Txn(self.txn()),
             94..98 => Operation::Compact(self.compaction()),
@@ -198,13 +207,30 @@ impl Generator {
         PutRequest {
             key: self.key(),
             value: self.value(),
-            lease: match self.chance(4) {
-                true => self.pick(&[1, -1, i64::MAX]),
-                false => 0,
+            lease: match self.random.u32(..25) {
+                0 => self.pick(&[9, i64::MIN, i64::MAX]),
+                1..6 => self.pick(&LEASES),
+                _ => 0,
             },
             prev_kv: self.random.bool(),
             ignore_value: self.chance(6),
             ignore_lease: self.chance(6),
+        }
+    }
+
+    fn lease_operation(&mut self) -> Operation {
+        let id = self.pick(&LEASES);
+        match self.random.u32(..10) {
+            0..5 => Operation::LeaseGrant(LeaseGrantRequest {
+                id,
+                ttl: self.pick(&TTLS),
+            }),
+            5 | 6 => Operation::LeaseRevoke(LeaseRevokeRequest { id }),
+            7 | 8 => Operation::LeaseTimeToLive(LeaseTimeToLiveRequest {
+                id,
+                keys: self.chance(80),
+            }),
+            _ => Operation::LeaseLeases(LeaseLeasesRequest {}),
         }
     }
 

@@ -2,8 +2,10 @@
 
 use etcdkit_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, HashKvRequest,
-    HashKvResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader,
-    TxnRequest, TxnResponse, response_op::Response,
+    HashKvResponse, LeaseGrantRequest, LeaseGrantResponse, LeaseLeasesRequest, LeaseLeasesResponse,
+    LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
+    PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
+    response_op::Response,
 };
 use tonic::Code;
 
@@ -22,6 +24,14 @@ pub enum Operation {
     Compact(CompactionRequest),
     /// `Maintenance.HashKV`
     HashKv(HashKvRequest),
+    /// `Lease.LeaseGrant`
+    LeaseGrant(LeaseGrantRequest),
+    /// `Lease.LeaseRevoke`
+    LeaseRevoke(LeaseRevokeRequest),
+    /// `Lease.LeaseTimeToLive`
+    LeaseTimeToLive(LeaseTimeToLiveRequest),
+    /// `Lease.LeaseLeases`
+    LeaseLeases(LeaseLeasesRequest),
 }
 
 /// A successful response.
@@ -34,6 +44,10 @@ pub enum Answer {
     Txn(TxnResponse),
     Compact(CompactionResponse),
     HashKv(HashKvResponse),
+    LeaseGrant(LeaseGrantResponse),
+    LeaseRevoke(LeaseRevokeResponse),
+    LeaseTimeToLive(LeaseTimeToLiveResponse),
+    LeaseLeases(LeaseLeasesResponse),
 }
 
 /// What a server answers: a response without what identifies the server, or code and text of an error.
@@ -53,6 +67,10 @@ impl Answer {
             Self::Txn(response) => response.header,
             Self::Compact(response) => response.header,
             Self::HashKv(response) => response.header,
+            Self::LeaseGrant(response) => response.header,
+            Self::LeaseRevoke(response) => response.header,
+            Self::LeaseTimeToLive(response) => response.header,
+            Self::LeaseLeases(response) => response.header,
         }
     }
 
@@ -67,6 +85,15 @@ impl Answer {
             Self::Txn(response) => anonymous(&mut response.header),
             Self::Compact(response) => anonymous(&mut response.header),
             Self::HashKv(response) => anonymous(&mut response.header),
+            Self::LeaseGrant(response) => anonymous(&mut response.header),
+            Self::LeaseRevoke(response) => anonymous(&mut response.header),
+            Self::LeaseTimeToLive(response) => {
+                anonymous(&mut response.header);
+                // What is left depends on the moment of asking, and the order on nothing.
+                response.ttl = response.ttl.min(0);
+                response.keys.sort_unstable();
+            }
+            Self::LeaseLeases(response) => anonymous(&mut response.header),
         }
         self
     }

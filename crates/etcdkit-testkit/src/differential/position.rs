@@ -65,7 +65,12 @@ impl Position {
             Operation::Txn(request) => self.resolve_txn(request),
             Operation::Compact(request) => self.resolve_revision(&mut request.revision),
             Operation::HashKv(request) => self.resolve_revision(&mut request.revision),
-            Operation::Put(_) | Operation::DeleteRange(_) => {}
+            Operation::Put(_)
+            | Operation::DeleteRange(_)
+            | Operation::LeaseGrant(_)
+            | Operation::LeaseRevoke(_)
+            | Operation::LeaseTimeToLive(_)
+            | Operation::LeaseLeases(_) => {}
         }
         operation
     }

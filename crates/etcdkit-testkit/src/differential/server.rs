@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use etcdkit_proto::etcdserverpb::{kv_client::KvClient, maintenance_client::MaintenanceClient};
+use etcdkit_proto::etcdserverpb::{
+    kv_client::KvClient, lease_client::LeaseClient, maintenance_client::MaintenanceClient,
+};
 use tonic::{Response, Status, transport::Channel};
 
 use super::operation::{Answer, Operation, Outcome};
@@ -34,6 +36,7 @@ impl fmt::Display for ServerKind {
 pub struct Server {
     kv: KvClient<Channel>,
     maintenance: MaintenanceClient<Channel>,
+    leases: LeaseClient<Channel>,
     _process: Process,
 }
 
@@ -66,7 +69,8 @@ impl Server {
         let channel = Channel::from_shared(endpoint)?.connect().await?;
         Ok(Self {
             kv: KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX),
-            maintenance: MaintenanceClient::new(channel),
+            maintenance: MaintenanceClient::new(channel.clone()),
+            leases: LeaseClient::new(channel),
             _process: process,
         })
     }
@@ -74,7 +78,10 @@ impl Server {
     /// Sends one request and waits for the answer.
     pub async fn apply(&mut self, operation: &Operation) -> Outcome {
         let Self {
-            kv, maintenance, ..
+            kv,
+            maintenance,
+            leases,
+            ..
         } = self;
         match operation.clone() {
             Operation::Range(request) => outcome(kv.range(request).await, Answer::Range),
@@ -86,6 +93,19 @@ impl Server {
             Operation::Compact(request) => outcome(kv.compact(request).await, Answer::Compact),
             Operation::HashKv(request) => {
                 outcome(maintenance.hash_kv(request).await, Answer::HashKv)
+            }
+            Operation::LeaseGrant(request) => {
+                outcome(leases.lease_grant(request).await, Answer::LeaseGrant)
+            }
+            Operation::LeaseRevoke(request) => {
+                outcome(leases.lease_revoke(request).await, Answer::LeaseRevoke)
+            }
+            Operation::LeaseTimeToLive(request) => outcome(
+                leases.lease_time_to_live(request).await,
+                Answer::LeaseTimeToLive,
+            ),
+            Operation::LeaseLeases(request) => {
+                outcome(leases.lease_leases(request).await, Answer::LeaseLeases)
             }
         }
     }
