@@ -66,6 +66,7 @@ impl Discovery {
     }
 
     /// The name to look for, under which servers with or without TLS are listed.
+    #[cfg(any(test, feature = "discovery"))]
     pub(crate) fn record(&self, secure: bool) -> String {
         let ssl = if secure { "-ssl" } else { "" };
         let name = match &self.service_name {
