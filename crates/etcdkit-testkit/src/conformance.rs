@@ -4,6 +4,7 @@
 //! prefix, so one server serves all, one after the other; at the same time only
 //! where a function does not look at the store's revision.
 
+mod auth;
 mod compact;
 mod delete;
 mod errors;
@@ -14,6 +15,7 @@ mod maintenance;
 mod range;
 mod runner;
 mod scan;
+mod service;
 mod services;
 mod txn;
 mod watch;
@@ -148,6 +150,15 @@ cases! {
         who_gives_up_leaves_the_queue
         leaders_win_proclaim_and_resign
         a_candidate_may_change_its_mind;
+    auth:
+        nobody_has_to_log_in_at_first
+        nothing_is_switched_on_without_root
+        users_come_and_go
+        users_have_the_roles_that_they_are_granted
+        roles_have_the_permissions_that_they_are_granted;
+    service:
+        a_lock_is_held_by_one_at_a_time
+        one_candidate_leads_at_a_time;
     errors:
         empty_keys_are_refused
         reversed_ranges_are_refused
