@@ -27,7 +27,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Err(failure) => {
             let stderr = io::stderr();
             failure.report(&mut stderr.lock(), stderr.is_terminal(), debug);
-            ExitCode::from(failure.exit() as u8)
+            ExitCode::from(failure.exit().code())
         }
     }
 }

@@ -6,7 +6,7 @@ use etcdkit::{Client, ClientBuilder, Tls};
 use etcdkit_server::Server;
 
 use crate::{
-    args::GlobalArgs,
+    args::{Credentials, GlobalArgs},
     error::{Exit, Failure, Result},
 };
 
@@ -32,7 +32,7 @@ impl Session {
 
     /// Makes a client of some endpoints, with everything else as the flags say.
     pub(crate) async fn open_to(global: &GlobalArgs, endpoints: &[String]) -> Result<Self> {
-        let mut builder = builder(global)?;
+        let mut builder = builder(global, endpoints)?;
         let mut server = None;
         if is_embedded(endpoints)? {
             let running = Server::builder().without_listener().start().await;
@@ -41,6 +41,8 @@ impl Session {
             })?;
             builder = builder.connector(running.connector());
             server = Some(running);
+        } else if let Some(discovery) = global.discovery().filter(|_| endpoints.is_empty()) {
+            builder = builder.discover(discovery);
         } else {
             builder = builder.endpoints(endpoints);
         }
@@ -91,8 +93,7 @@ fn is_embedded(endpoints: &[String]) -> Result<bool> {
 }
 
 /// Everything but the endpoints.
-pub(crate) fn builder(global: &GlobalArgs) -> Result<ClientBuilder> {
-    global.refuse_unsupported()?;
+pub(crate) fn builder(global: &GlobalArgs, endpoints: &[String]) -> Result<ClientBuilder> {
     if global.command_timeout.is_zero() || global.dial_timeout.is_zero() {
         return Err(Failure::new(
             Exit::Error,
@@ -112,14 +113,19 @@ pub(crate) fn builder(global: &GlobalArgs) -> Result<ClientBuilder> {
     if global.max_recv_bytes > 0 {
         builder = builder.max_receive_bytes(global.max_recv_bytes);
     }
-    if let Some(tls) = tls(global)? {
+    if let Some(tls) = tls(global, endpoints)? {
         builder = builder.tls(tls);
+    }
+    match global.credentials()? {
+        Some(Credentials::User { name, password }) => builder = builder.user(name, password),
+        Some(Credentials::Token(token)) => builder = builder.token(token),
+        None => {}
     }
     Ok(builder)
 }
 
 /// TLS settings, if any flag asks for TLS.
-fn tls(global: &GlobalArgs) -> Result<Option<Tls>> {
+fn tls(global: &GlobalArgs, endpoints: &[String]) -> Result<Option<Tls>> {
     let files = [
         ("--cacert", &global.cacert),
         ("--cert", &global.cert),
@@ -143,8 +149,17 @@ fn tls(global: &GlobalArgs) -> Result<Option<Tls>> {
             ));
         }
     }
+    if global.insecure_skip_tls_verify {
+        tls = tls.danger_accept_invalid_certificates();
+    }
     if files.iter().all(|(_, file)| file.is_none()) {
-        return Ok((global.insecure_transport == Some(false)).then_some(tls));
+        // Endpoints that name no scheme stay in the clear, as with etcdctl, whatever is skipped.
+        let named = endpoints
+            .iter()
+            .any(|endpoint| endpoint.trim().starts_with("https://"));
+        let skipped = global.insecure_skip_tls_verify && named;
+        let secure = global.insecure_transport == Some(false) || skipped;
+        return Ok(secure.then_some(tls));
     }
     // The client builds TLS only where an endpoint needs it; a wrong file is wrong in any case, and
     // etcdctl's exit code for it is not the one for endpoints.

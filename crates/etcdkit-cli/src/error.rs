@@ -6,22 +6,39 @@ use etcdkit::{ErrorKind, Outcome};
 
 /// etcdctl's exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// The request failed, or a flag could not be read.
-    Error = 1,
-    /// The endpoints cannot be used at all. A server that does not answer is [`Exit::Error`].
-    BadConnection = 2,
-    /// The transaction read from standard input is wrong.
-    InvalidInput = 3,
+    Error,
+    /// The endpoints cannot be used at all, or do not let the user in. A server that does not answer
+    /// is [`Exit::Error`], but for some commands about leases.
+    BadConnection,
+    /// The transaction or the watches read from standard input are wrong.
+    InvalidInput,
     /// The flag is known, its value is not supported.
-    BadFeature = 4,
-    /// The user interrupted the command.
-    Interrupted = 5,
+    BadFeature,
+    /// The server ended a watch, or a snapshot was not saved.
+    Interrupted,
     /// Reading or writing failed.
-    Io = 6,
+    Io,
     /// The arguments do not fit the command or each other.
-    BadArgs = 128,
+    BadArgs,
+    /// That of the program that was run.
+    Child(u8),
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Error => 1,
+            Self::BadConnection => 2,
+            Self::InvalidInput => 3,
+            Self::BadFeature => 4,
+            Self::Interrupted => 5,
+            Self::Io => 6,
+            Self::BadArgs => 128,
+            Self::Child(code) => code,
+        }
+    }
 }
 
 /// Why a command ends without success.
@@ -73,6 +90,12 @@ impl Failure {
     /// Adds what the failure means for the user, after its own text.
     pub(crate) fn with_context(mut self, context: &str) -> Self {
         self.message = format!("{}; {context}", self.message);
+        self
+    }
+
+    /// Puts the text into a sentence that says what failed, as some of etcdctl's commands do.
+    pub(crate) fn inside(mut self, what: &str) -> Self {
+        self.message = format!("{what} ({})", self.message);
         self
     }
 
@@ -138,7 +161,8 @@ impl From<etcdkit::Error> for Failure {
     fn from(error: etcdkit::Error) -> Self {
         Self {
             exit: match error.kind() {
-                ErrorKind::InvalidConfig => Exit::BadConnection,
+                // etcdctl logs in while it makes its client.
+                ErrorKind::InvalidConfig | ErrorKind::AuthFailed => Exit::BadConnection,
                 _ => Exit::Error,
             },
             message: story(&error),

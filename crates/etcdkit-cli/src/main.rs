@@ -11,6 +11,7 @@ mod print;
 mod style;
 mod tour;
 mod txn_script;
+mod words;
 
 fn main() -> std::process::ExitCode {
     app::run(std::env::args_os().collect())

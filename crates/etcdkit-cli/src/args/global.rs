@@ -1,16 +1,17 @@
 //! The options that every command takes. Each has a variable: `ETCDCTL_` and its name.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, fmt, sync::OnceLock, time::Duration};
 
 use clap::Args;
+use etcdkit::Discovery;
 
 use crate::{
+    cmd::password,
     error::{Failure, Result},
     golang::{parse_bool, parse_duration, parse_usize},
 };
 
-/// etcdctl's global flags. Those whose features arrive in later versions are read, so that they can
-/// be refused clearly instead of being ignored.
+/// etcdctl's global flags.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct GlobalArgs {
@@ -70,6 +71,10 @@ pub(crate) struct GlobalArgs {
         value_parser = parse_duration
     )]
     pub(crate) command_timeout: Duration,
+
+    /// Whether the time limit was given, by the flag or its variable.
+    #[arg(skip)]
+    pub(crate) command_timeout_given: bool,
 
     /// Time between keep-alive pings while a request is open; servers refuse less than 5s, and 10s is the least used
     #[arg(
@@ -163,25 +168,30 @@ pub(crate) struct GlobalArgs {
     )]
     pub(crate) insecure_transport: Option<bool>,
 
-    /// Skip the verification of servers' certificates; not in this version
+    /// Do not verify servers' certificates: whoever is in between reads and changes everything
     #[arg(
         long,
         global = true,
         env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY",
         hide_short_help = true
     )]
-    insecure_skip_tls_verify: bool,
+    pub(crate) insecure_skip_tls_verify: bool,
 
-    /// Accept discovered endpoints without TLS; without effect, since discovery is not in this version
+    /// Take discovered endpoints without TLS, too; default true
     #[arg(
         long,
         global = true,
         env = "ETCDCTL_INSECURE_DISCOVERY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = parse_bool,
+        value_name = "BOOL",
         hide_short_help = true
     )]
-    insecure_discovery: bool,
+    insecure_discovery: Option<bool>,
 
-    /// Domain to discover endpoints from; not in this version
+    /// Domain whose DNS SRV records name the servers, instead of --endpoints
     #[arg(
         short,
         long,
@@ -192,7 +202,7 @@ pub(crate) struct GlobalArgs {
     )]
     discovery_srv: Option<String>,
 
-    /// Service name to discover endpoints by; not in this version
+    /// Which of several clusters in the domain to take
     #[arg(
         long,
         global = true,
@@ -202,37 +212,56 @@ pub(crate) struct GlobalArgs {
     )]
     discovery_srv_name: Option<String>,
 
-    /// User and password; not in this version
+    /// User to log in as; without a password, it is asked for
     #[arg(
         long,
         global = true,
         env = "ETCDCTL_USER",
-        hide_env_values = true,
         value_name = "NAME[:PASSWORD]",
         hide_short_help = true
     )]
-    user: Option<String>,
+    user: Option<Secret>,
 
-    /// Password of --user; not in this version
-    #[arg(
-        long,
-        global = true,
-        env = "ETCDCTL_PASSWORD",
-        hide_env_values = true,
-        hide_short_help = true
-    )]
-    password: Option<String>,
+    /// Password of --user
+    #[arg(long, global = true, env = "ETCDCTL_PASSWORD", hide_short_help = true)]
+    password: Option<Secret>,
 
-    /// Token to authenticate with; not in this version
+    /// Token to authenticate with instead of --user, such as a JWT signed with the cluster's key
     #[arg(
         long,
         global = true,
         env = "ETCDCTL_AUTH_JWT_TOKEN",
-        hide_env_values = true,
         value_name = "TOKEN",
         hide_short_help = true
     )]
-    auth_jwt_token: Option<String>,
+    auth_jwt_token: Option<Secret>,
+
+    /// The password that was asked for, so that it is asked for once.
+    #[arg(skip)]
+    asked: OnceLock<Secret>,
+}
+
+/// What must not be shown.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// As whom requests are sent.
+#[derive(Clone, Copy)]
+pub(crate) enum Credentials<'a> {
+    User { name: &'a str, password: &'a str },
+    Token(&'a str),
 }
 
 /// How replies are printed.
@@ -257,6 +286,12 @@ impl Format {
     }
 }
 
+/// An empty flag or variable says nothing.
+fn given(secret: &Option<Secret>) -> Option<&str> {
+    let text = secret.as_ref().map(|secret| secret.0.as_str());
+    text.filter(|text| !text.is_empty())
+}
+
 impl GlobalArgs {
     /// The output format, refused as etcdctl refuses it.
     pub(crate) fn format(&self) -> Result<Format> {
@@ -271,39 +306,51 @@ impl GlobalArgs {
         }
     }
 
-    /// Refuses what this version cannot do and must not ignore.
-    pub(crate) fn refuse_unsupported(&self) -> Result {
-        let given = [
-            (self.user.is_some(), "--user", "authentication"),
-            (self.password.is_some(), "--password", "authentication"),
-            (
-                self.auth_jwt_token.is_some(),
-                "--auth-jwt-token",
-                "authentication",
-            ),
-            (
-                self.discovery_srv.is_some(),
-                "--discovery-srv",
-                "DNS discovery",
-            ),
-            (
-                self.discovery_srv_name.is_some(),
-                "--discovery-srv-name",
-                "DNS discovery",
-            ),
-            (
-                self.insecure_skip_tls_verify,
-                "--insecure-skip-tls-verify",
-                "connecting without verifying certificates",
-            ),
-        ];
-        match given.into_iter().find(|(given, ..)| *given) {
-            Some((_, flag, feature)) => Err(Failure::unsupported(format!(
-                "{flag}: {feature} is not in this version of etcdkit"
-            ))
-            .hint(format!("unset {flag} and its variable"))),
-            None => Ok(()),
+    /// As whom to send requests, if the flags say. May ask for a password, once.
+    pub(crate) fn credentials(&self) -> Result<Option<Credentials<'_>>> {
+        if let Some(token) = given(&self.auth_jwt_token) {
+            return Ok(Some(Credentials::Token(token)));
         }
+        let Some(user) = given(&self.user) else {
+            return Ok(None);
+        };
+        let (name, password) = match (given(&self.password), user.split_once(':')) {
+            (Some(password), _) => (user, password),
+            (None, Some((name, password))) => (name, password),
+            (None, None) => (user, self.asked()?),
+        };
+        Ok(Some(Credentials::User { name, password }))
+    }
+
+    fn asked(&self) -> Result<&str> {
+        let secret = match self.asked.get() {
+            Some(secret) => secret,
+            None => {
+                let password = password::existing()?;
+                self.asked.get_or_init(|| Secret(password))
+            }
+        };
+        Ok(&secret.0)
+    }
+
+    /// The domain whose servers to use, if the flags name one.
+    pub(crate) fn discovery(&self) -> Option<Discovery> {
+        let domain = self
+            .discovery_srv
+            .as_deref()
+            .filter(|name| !name.is_empty())?;
+        let mut discovery = Discovery::new(domain);
+        if let Some(name) = self
+            .discovery_srv_name
+            .as_deref()
+            .filter(|name| !name.is_empty())
+        {
+            discovery = discovery.service_name(name);
+        }
+        if self.insecure_discovery == Some(false) {
+            discovery = discovery.secure_only();
+        }
+        Some(discovery)
     }
 
     /// Prints the settings in force, as etcdctl's `--debug` does.

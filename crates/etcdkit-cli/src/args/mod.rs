@@ -1,11 +1,16 @@
 //! The command line: types only, one file per group of commands.
 
+mod auth;
+mod concurrency;
 mod embedded;
 mod etcd_flags;
 mod global;
 mod kv;
 mod later;
+mod lease;
 mod maintenance;
+mod member;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -16,12 +21,23 @@ use clap::{
 
 use crate::{error::Failure, golang::parse_bool};
 
-pub(crate) use embedded::{ServeArgs, TourArgs};
-pub(crate) use global::{Format, GlobalArgs};
-pub(crate) use kv::{CompactionArgs, DelArgs, GetArgs, PutArgs, TxnArgs};
-pub(crate) use maintenance::{
-    EndpointArgs, EndpointCommand, HashKvArgs, MemberArgs, MemberCommand, MemberListArgs, NoArgs,
+pub(crate) use auth::{
+    AskArgs, AuthArgs, AuthCommand, PasswdArgs, PermissionArgs, RoleArgs, RoleCommand, UserAddArgs,
+    UserArgs, UserCommand, UserGetArgs,
 };
+pub(crate) use concurrency::{ElectArgs, LockArgs};
+pub(crate) use embedded::{ServeArgs, TourArgs};
+pub(crate) use global::{Credentials, Format, GlobalArgs};
+pub(crate) use kv::{CompactionArgs, DelArgs, GetArgs, PutArgs, TxnArgs};
+pub(crate) use lease::{KeepAliveArgs, LeaseArgs, LeaseCommand, TimeToLiveArgs};
+pub(crate) use maintenance::{
+    AlarmArgs, AlarmCommand, DefragArgs, DowngradeArgs, DowngradeCommand, EndpointArgs,
+    EndpointCommand, HashKvArgs, SnapshotArgs, SnapshotCommand, Words,
+};
+pub(crate) use member::{
+    MemberAddArgs, MemberArgs, MemberCommand, MemberListArgs, MemberUpdateArgs,
+};
+pub(crate) use watch::WatchArgs;
 
 /// Everything etcd from a terminal: etcdctl's commands, an embedded server, and a tour.
 #[derive(Debug, Parser)]
@@ -59,14 +75,39 @@ pub(crate) enum Command {
     Txn(TxnArgs),
     /// Compacts the event history in etcd
     Compaction(CompactionArgs),
+    /// Watches keys for events
+    Watch(WatchArgs),
+    /// Lease related commands
+    Lease(LeaseArgs),
+    /// Acquires a lock by name, and holds it while a program runs
+    Lock(LockArgs),
+    /// Leads an election, or observes who does
+    Elect(ElectArgs),
     /// Endpoint related commands
     Endpoint(EndpointArgs),
     /// Membership related commands
     Member(MemberArgs),
+    /// Alarm related commands
+    Alarm(AlarmArgs),
+    /// Defragments the storage of the members at the given endpoints
+    Defrag(DefragArgs),
+    /// Makes another member the leader; the current one must be among the endpoints
+    #[command(override_usage = "etcdkit move-leader [OPTIONS] <MEMBER_ID>")]
+    MoveLeader(Words),
+    /// Downgrade related commands
+    Downgrade(DowngradeArgs),
+    /// Saves and checks snapshots
+    Snapshot(SnapshotArgs),
+    /// Enables and disables authentication
+    Auth(AuthArgs),
+    /// User related commands
+    User(UserArgs),
+    /// Role related commands
+    Role(RoleArgs),
     /// Prints the version of etcdkit and of the etcd API it speaks
-    Version(NoArgs),
+    Version(Words),
     /// Lists the options that every command takes
-    Options(NoArgs),
+    Options(Words),
     /// Help about any command
     Help(HelpArgs),
 }
@@ -160,6 +201,9 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {
     while let Some(matches) = level {
         let source = matches.value_source("endpoints");
         cli.global.endpoints_given |= source == Some(ValueSource::CommandLine);
+        let source = matches.value_source("command_timeout");
+        cli.global.command_timeout_given |=
+            source.is_some_and(|source| source != ValueSource::DefaultValue);
         level = matches.subcommand().map(|(_, matches)| matches);
     }
     Ok(cli)
@@ -238,6 +282,11 @@ mod tests {
             ("e", ""),
             ("s", ""),
             ("l", ""),
+            ("le", "lease"),
+            ("w", "watch"),
+            ("al", "alarm"),
+            ("sn", "snapshot"),
+            ("c", ""),
             ("tou", "tour"),
         ] {
             let matches = command().try_get_matches_from(["etcdkit", word]);

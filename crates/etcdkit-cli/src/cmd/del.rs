@@ -19,7 +19,7 @@ const SECOND_THOUGHTS: Duration = Duration::from_secs(2);
 pub(crate) async fn run(global: &GlobalArgs, args: &DelArgs) -> Result {
     let keys = read(args)?;
     let printer = printer(global)?;
-    printer.check(Kind::KeyValue)?;
+    printer.check(Kind::Message)?;
     let session = Session::open(global).await?;
     if let [start, end] = &args.args[..]
         && !args.range

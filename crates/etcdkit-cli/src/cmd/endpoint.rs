@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use super::{help, no_arguments, printer};
 use crate::{
-    args::{EndpointArgs, EndpointCommand, GlobalArgs, HashKvArgs, NoArgs},
+    args::{EndpointArgs, EndpointCommand, GlobalArgs, HashKvArgs, Words},
     connect::Session,
     error::{Exit, Failure, Result, story},
     golang::format_duration,
@@ -20,14 +20,14 @@ use crate::{
 pub(crate) async fn run(global: &GlobalArgs, args: &EndpointArgs) -> Result {
     match &args.command {
         None => help::run(&["endpoint".to_owned()]),
-        Some(EndpointCommand::Health(none)) => health(global, args.cluster, none).await,
-        Some(EndpointCommand::Status(none)) => status(global, args.cluster, none).await,
+        Some(EndpointCommand::Health(words)) => health(global, args.cluster, words).await,
+        Some(EndpointCommand::Status(words)) => status(global, args.cluster, words).await,
         Some(EndpointCommand::Hashkv(hash_kv)) => hash(global, args.cluster, hash_kv).await,
     }
 }
 
-async fn health(global: &GlobalArgs, cluster: bool, none: &NoArgs) -> Result {
-    no_arguments(&none.args, "endpoint health")?;
+async fn health(global: &GlobalArgs, cluster: bool, words: &Words) -> Result {
+    no_arguments(&words.args, "endpoint health")?;
     let printer = printer(global)?;
     printer.check(Kind::Endpoints)?;
     let check = async |endpoint: String| {
@@ -76,8 +76,8 @@ async fn alarms(client: &Client) -> Option<String> {
     }
 }
 
-async fn status(global: &GlobalArgs, cluster: bool, none: &NoArgs) -> Result {
-    no_arguments(&none.args, "endpoint status")?;
+async fn status(global: &GlobalArgs, cluster: bool, words: &Words) -> Result {
+    no_arguments(&words.args, "endpoint status")?;
     let printer = printer(global)?;
     printer.check(Kind::Endpoints)?;
     let ask = async |endpoint: String| {
@@ -97,7 +97,7 @@ async fn status(global: &GlobalArgs, cluster: bool, none: &NoArgs) -> Result {
 }
 
 async fn hash(global: &GlobalArgs, cluster: bool, args: &HashKvArgs) -> Result {
-    no_arguments(&args.none.args, "endpoint hashkv")?;
+    no_arguments(&args.words.args, "endpoint hashkv")?;
     let printer = printer(global)?;
     printer.check(Kind::Endpoints)?;
     let revision = args.rev.max(0);
@@ -139,7 +139,7 @@ fn sort_out<T>(
 }
 
 /// The endpoints to ask: those given, or those of all members.
-async fn endpoints(global: &GlobalArgs, cluster: bool) -> Result<Vec<String>> {
+pub(super) async fn endpoints(global: &GlobalArgs, cluster: bool) -> Result<Vec<String>> {
     if !cluster {
         return Ok(global.endpoints.clone());
     }

@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &GetArgs) -> Result {
             "print-value-only is only for `--write-out=simple`",
         ));
     }
-    printer.check(Kind::KeyValue)?;
+    printer.check(Kind::Message)?;
     if args.stream {
         lookup.check_stream(&printer)?;
         let session = Session::open(global).await?;

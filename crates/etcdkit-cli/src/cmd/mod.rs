@@ -1,24 +1,41 @@
 //! The commands: one file each.
 
+mod alarm;
+mod auth;
+mod child;
 mod compaction;
+mod defrag;
 mod del;
+mod downgrade;
+mod elect;
 mod endpoint;
 mod get;
 mod help;
+mod lease;
+mod lock;
 mod member;
+mod move_leader;
+pub(crate) mod password;
 mod put;
+mod role;
 mod serve;
+mod signal;
+mod snapshot;
 mod txn;
+mod user;
 mod version;
+mod watch;
 
 use std::{ffi::OsString, future::Future};
 
+use etcdkit::MemberId;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     args::{Cli, Command, GlobalArgs},
     error::{Failure, Result},
+    golang::parse_hex_u64,
     log,
     print::Printer,
     tour,
@@ -55,6 +72,18 @@ pub(crate) fn run(cli: Cli) -> Result {
         Some(Command::Compaction(args)) => block_on(compaction::run(&global, &args)),
         Some(Command::Endpoint(args)) => block_on(endpoint::run(&global, &args)),
         Some(Command::Member(args)) => block_on(member::run(&global, &args)),
+        Some(Command::Watch(args)) => block_on(watch::run(&global, &args)),
+        Some(Command::Auth(args)) => block_on(auth::run(&global, &args)),
+        Some(Command::User(args)) => block_on(user::run(&global, &args)),
+        Some(Command::Role(args)) => block_on(role::run(&global, &args)),
+        Some(Command::Snapshot(args)) => block_on(snapshot::run(&global, &args)),
+        Some(Command::Lock(args)) => block_on(lock::run(&global, &args)),
+        Some(Command::Elect(args)) => block_on(elect::run(&global, &args)),
+        Some(Command::Lease(args)) => block_on(lease::run(&global, &args)),
+        Some(Command::Alarm(args)) => block_on(alarm::run(&global, &args)),
+        Some(Command::Defrag(args)) => block_on(defrag::run(&global, &args)),
+        Some(Command::MoveLeader(args)) => block_on(move_leader::run(&global, &args.args)),
+        Some(Command::Downgrade(args)) => block_on(downgrade::run(&global, &args)),
     }
 }
 
@@ -85,6 +114,22 @@ fn no_arguments(args: &[OsString], command: &str) -> Result {
         Failure::bad_args(format!("{command} command does not accept arguments"))
             .hint("servers are named by --endpoints"),
     )
+}
+
+/// Exactly so many arguments, all of them text; fails with what the command needs.
+fn texts<'a, const N: usize>(words: &'a [OsString], needs: &str) -> Result<[&'a str; N]> {
+    let words = words.iter().map(|word| {
+        word.to_str().ok_or_else(|| {
+            Failure::bad_args(format!("the argument {} is not UTF-8", word.display()))
+        })
+    });
+    let words = words.collect::<Result<Vec<_>>>()?;
+    words.try_into().map_err(|_| Failure::bad_args(needs))
+}
+
+/// A member's id, as etcdctl writes and reads them.
+fn member_id(text: &str) -> std::result::Result<MemberId, String> {
+    parse_hex_u64(text).map(MemberId)
 }
 
 /// Whether a flag asks for linearizable or serializable reads.

@@ -28,7 +28,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &PutArgs) -> Result {
     };
     let write = Write::read(args, || value_from_stdin(limit))?;
     let printer = printer(global)?;
-    printer.check(Kind::KeyValue)?;
+    printer.check(Kind::Message)?;
     let session = Session::open(global).await?;
     let mut put = session.client.put(write.key, &*write.value);
     if let Some(lease) = write.lease {

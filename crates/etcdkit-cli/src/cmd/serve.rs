@@ -8,7 +8,7 @@ use std::{
 use etcdkit_server::{Server, StartError};
 use tokio::runtime::Builder;
 
-use super::{no_arguments, runtime};
+use super::{no_arguments, runtime, signal::Signals};
 use crate::{
     args::ServeArgs,
     error::{Exit, Failure, Result},
@@ -34,7 +34,7 @@ async fn serve(args: &ServeArgs) -> Result {
     for url in &args.listen_client_urls {
         builder = builder.listen(url.trim());
     }
-    let interrupted = interrupted()?;
+    let mut signals = Signals::listen()?;
     let server = builder.start().await.map_err(refused)?;
     introduce(args, &server);
     // Standard output carries the endpoints and nothing else, for scripts that let port 0 choose.
@@ -44,7 +44,7 @@ async fn serve(args: &ServeArgs) -> Result {
     }
     out.flush()?;
 
-    interrupted.await;
+    signals.next().await;
     eprintln!("Shutting down; the data is gone.");
     server
         .shutdown()
@@ -97,30 +97,6 @@ fn refused(error: StartError) -> Failure {
             .hint("choose another port with --listen-client-urls, or 0 for any free one"),
         _ => Failure::new(Exit::Error, text),
     }
-}
-
-/// Ends when the user or the system asks the program to end.
-#[cfg(unix)]
-fn interrupted() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn interrupted() -> Result<impl Future<Output = ()>> {
-    Ok(async {
-        // Without a way to be told, the process is ended from outside.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    })
 }
 
 #[cfg(test)]

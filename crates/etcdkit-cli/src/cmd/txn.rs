@@ -19,7 +19,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &TxnArgs) -> Result {
             .hint("it reads standard input"));
     }
     let printer = printer(global)?;
-    printer.check(Kind::KeyValue)?;
+    printer.check(Kind::Message)?;
     let script = Script::read(&mut io::stdin().lock(), args.interactive)?;
     let session = Session::open(global).await?;
     let txn = session.client.txn();

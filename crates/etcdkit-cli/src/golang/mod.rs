@@ -11,6 +11,8 @@ mod size;
 
 pub(crate) use duration::{format_duration, parse_duration};
 pub(crate) use json::to_json;
-pub(crate) use number::{parse_bool, parse_hex_i64, parse_i64, parse_i64_decimal, parse_usize};
+pub(crate) use number::{
+    parse_bool, parse_hex_i64, parse_hex_u64, parse_i64, parse_i64_decimal, parse_usize,
+};
 pub(crate) use quote::{quote, unquote};
 pub(crate) use size::format_size;

@@ -38,6 +38,17 @@ pub(crate) fn parse_hex_i64(text: &str) -> Result<i64, String> {
     from_radix(text, text, 16)
 }
 
+/// A hexadecimal integer without prefix or sign, as etcd writes ids of members.
+pub(crate) fn parse_hex_u64(text: &str) -> Result<u64, String> {
+    if text.starts_with('+') {
+        return Err(not_a_number(text));
+    }
+    u64::from_str_radix(text, 16).map_err(|error| match error.kind() {
+        IntErrorKind::PosOverflow => format!("{text:?} is out of range"),
+        _ => not_a_number(text),
+    })
+}
+
 fn from_radix(text: &str, digits: &str, radix: u32) -> Result<i64, String> {
     i64::from_str_radix(digits, radix).map_err(|error| match error.kind() {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
@@ -103,6 +114,15 @@ mod tests {
         assert_eq!(parse_hex_i64("7f"), Ok(127));
         assert!(parse_hex_i64("zz").is_err());
         assert!(parse_hex_i64("ffffffffffffffff").is_err());
+    }
+
+    #[test]
+    fn member_ids_are_hexadecimal() {
+        assert_eq!(parse_hex_u64("8e9e05c52164694d"), Ok(0x8e9e_05c5_2164_694d));
+        assert_eq!(parse_hex_u64("ffffffffffffffff"), Ok(u64::MAX));
+        for text in ["", "zz", "-1", "+1", "0x1", "10000000000000000"] {
+            assert!(parse_hex_u64(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

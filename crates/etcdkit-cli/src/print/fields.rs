@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use etcdkit::{Header, KeyValue, LeaseId, MemberId, OpResponse};
 
-use super::Reply;
+use super::{LeaseTtl, Reply, simple::alarm_name};
 use crate::golang::quote;
 
 pub(super) fn write(out: &mut dyn Write, reply: Reply<'_>, hex: bool) -> io::Result<()> {
@@ -102,6 +102,71 @@ pub(super) fn write(out: &mut dyn Write, reply: Reply<'_>, hex: bool) -> io::Res
             }
             Ok(())
         }
+        Reply::Watch(watch) => {
+            fields.header(watch.header)?;
+            for event in watch.events {
+                fields.plain("Type", event.kind.name())?;
+                fields.key_values("Prev", event.prev_kv)?;
+                fields.key_values("", [event.kv])?;
+            }
+            Ok(())
+        }
+        Reply::LeaseGrant(lease) | Reply::LeaseKeepAlive(lease) => fields.lease(&lease),
+        Reply::TimeToLive(lease) => {
+            fields.lease(&LeaseTtl {
+                header: lease.header,
+                id: lease.id,
+                ttl: lease.ttl,
+            })?;
+            fields.plain("GrantedTTL", lease.granted_ttl)?;
+            for key in lease.keys.unwrap_or_default() {
+                fields.plain("Key", quote(key))?;
+            }
+            Ok(())
+        }
+        Reply::Leases(header, ids) => {
+            fields.header(header)?;
+            ids.iter().try_for_each(|id| fields.lease_id("ID", *id))
+        }
+        Reply::Alarms(list) => {
+            fields.header(&list.header)?;
+            for alarm in &list.alarms {
+                fields.member_id("MemberID", alarm.member_id)?;
+                fields.plain("AlarmType", alarm_name(alarm.kind))?;
+                fields.end()?;
+            }
+            Ok(())
+        }
+        Reply::Done(done) => fields.header(done.header),
+        Reply::RoleList(roles) => {
+            fields.header(roles.header)?;
+            let names = roles.names.iter().map(|name| quote(name.as_bytes()));
+            fields.plain("Roles", names.collect::<Vec<_>>().join(" "))
+        }
+        Reply::Role(role) => {
+            fields.header(role.header)?;
+            for permission in role.permissions {
+                // With two spaces, as in etcdctl.
+                fields.plain("PermType", format_args!(" {}", permission.access.name()))?;
+                fields.plain("Key", quote(&permission.key))?;
+                fields.plain("RangeEnd", quote(&permission.range_end))?;
+            }
+            Ok(())
+        }
+        Reply::Snapshot(status) => {
+            fields.plain("Hash", status.hash)?;
+            fields.plain("Revision", status.revision)?;
+            fields.plain("Keys", status.live_keys)?;
+            fields.plain("Size", status.total_size)?;
+            fields.plain("Version", status.version.as_deref().unwrap_or_default())
+        }
+        // Without fields in etcdctl, so that they are refused before.
+        Reply::MemberAdd(_)
+        | Reply::MemberChange(..)
+        | Reply::Downgrade(..)
+        | Reply::UserList(_)
+        | Reply::User(..)
+        | Reply::AuthStatus(_) => Ok(()),
     }
 }
 
@@ -131,6 +196,20 @@ impl Fields<'_> {
         }
     }
 
+    fn lease_id(&mut self, name: &str, id: LeaseId) -> io::Result<()> {
+        if self.hex {
+            self.plain(name, format_args!("{:016x}", id.0))
+        } else {
+            self.plain(name, id.0)
+        }
+    }
+
+    fn lease(&mut self, lease: &LeaseTtl<'_>) -> io::Result<()> {
+        self.header(lease.header)?;
+        self.lease_id("ID", lease.id)?;
+        self.plain("TTL", lease.ttl)
+    }
+
     fn header(&mut self, header: &Header) -> io::Result<()> {
         self.id("ClusterID", header.cluster_id)?;
         self.member_id("MemberID", header.member_id)?;
@@ -153,12 +232,7 @@ impl Fields<'_> {
             self.plain(&format!("{prefix}ModRevision"), kv.mod_revision)?;
             self.plain(&format!("{prefix}Version"), kv.version)?;
             self.plain(&format!("{prefix}Value"), quote(&kv.value))?;
-            let name = format!("{prefix}Lease");
-            if self.hex {
-                self.plain(&name, format_args!("{:016x}", lease.0))?;
-            } else {
-                self.plain(&name, lease.0)?;
-            }
+            self.lease_id(&format!("{prefix}Lease"), lease)?;
         }
         Ok(())
     }

@@ -3,13 +3,17 @@
 mod fields;
 mod json;
 mod protobuf;
+mod reply;
 mod simple;
 mod table;
 
 use std::io::{self, Write};
 
-use etcdkit::{
-    DeleteResponse, HashKv, KeyValue, MemberList, PutResponse, RangeResponse, Status, TxnResponse,
+use etcdkit::KeyValue;
+
+pub(crate) use reply::{
+    Access, At, AuthStatus, Done, Event, EventKind, Events, Health, LeaseTtl, MemberAdd, Names,
+    Permission, Reply, Role, TimeToLive,
 };
 
 use crate::{
@@ -17,41 +21,16 @@ use crate::{
     error::{Failure, Result},
 };
 
-/// What a command received, ready to print.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reply<'a> {
-    Put(&'a PutResponse),
-    Range(&'a RangeResponse),
-    Delete(&'a DeleteResponse),
-    Txn(&'a TxnResponse),
-    Members(&'a MemberList),
-    Health(&'a [Health]),
-    Status(&'a [At<Status>]),
-    HashKv(&'a [At<HashKv>]),
-}
-
-/// The reply of one endpoint, which is named as the user named it.
-#[derive(Clone, Debug)]
-pub(crate) struct At<T> {
-    pub(crate) endpoint: String,
-    pub(crate) reply: T,
-}
-
-/// Whether an endpoint serves requests.
-#[derive(Clone, Debug)]
-pub(crate) struct Health {
-    pub(crate) endpoint: String,
-    /// How long the answer took, as Go prints durations.
-    pub(crate) took: String,
-    /// Why the endpoint is not healthy.
-    pub(crate) error: Option<String>,
-}
-
 /// Replies that the same formats support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    KeyValue,
+    /// One message, in lines of its own.
+    Message,
+    /// One message, for which etcdctl has no fields.
+    MessageWithoutFields,
+    /// One message with a table.
     Members,
+    /// A list that etcdctl makes from several replies, so that there is no message.
     Endpoints,
 }
 
@@ -70,9 +49,10 @@ impl Printer {
     /// etcdctl: what cannot be shown should not have been done either.
     pub(crate) fn check(&self, kind: Kind) -> Result {
         let supported = match self.format {
-            Format::Simple | Format::Fields | Format::Json => true,
+            Format::Simple | Format::Json => true,
+            Format::Fields => kind != Kind::MessageWithoutFields,
             Format::Protobuf => kind != Kind::Endpoints,
-            Format::Table => kind != Kind::KeyValue,
+            Format::Table => matches!(kind, Kind::Members | Kind::Endpoints),
         };
         if supported {
             return Ok(());
@@ -90,6 +70,16 @@ impl Printer {
             hex: self.hex,
             value_only: self.value_only,
         }
+    }
+
+    /// Whether people are to read the output.
+    pub(crate) fn is_simple(&self) -> bool {
+        self.format == Format::Simple
+    }
+
+    /// Writes a line that is no reply.
+    pub(crate) fn line(&self, text: &str) -> Result {
+        Ok(writeln!(io::stdout(), "{text}")?)
     }
 
     /// Writes a reply to standard output.

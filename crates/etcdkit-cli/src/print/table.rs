@@ -15,6 +15,7 @@ const MEMBERS: &[&str] = &[
 ];
 const HEALTH: &[&str] = &["ENDPOINT", "HEALTH", "TOOK", "ERROR"];
 const HASH_KV: &[&str] = &["ENDPOINT", "HASH", "HASH REVISION"];
+const SNAPSHOT: &[&str] = &["HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE", "VERSION"];
 const STATUS: &[&str] = &[
     "ENDPOINT",
     "ID",
@@ -41,7 +42,8 @@ pub(super) fn write(out: &mut dyn Write, reply: Reply<'_>) -> io::Result<()> {
         Reply::Health(_) => HEALTH,
         Reply::Status(_) => STATUS,
         Reply::HashKv(_) => HASH_KV,
-        Reply::Put(_) | Reply::Range(_) | Reply::Delete(_) | Reply::Txn(_) => return Ok(()),
+        Reply::Snapshot(_) => SNAPSHOT,
+        _ => return Ok(()),
     };
     draw(out, header, &rows(reply))
 }
@@ -114,7 +116,14 @@ pub(super) fn rows(reply: Reply<'_>) -> Vec<Vec<String>> {
                 ]
             })
             .collect(),
-        Reply::Put(_) | Reply::Range(_) | Reply::Delete(_) | Reply::Txn(_) => Vec::new(),
+        Reply::Snapshot(status) => vec![vec![
+            format!("{:x}", status.hash),
+            status.revision.to_string(),
+            status.live_keys.to_string(),
+            format_size(status.total_size),
+            status.version.clone().unwrap_or_default(),
+        ]],
+        _ => Vec::new(),
     }
 }
 

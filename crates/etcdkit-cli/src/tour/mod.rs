@@ -8,8 +8,11 @@
 //! prefix: it drops the history of every key of the cluster, and is left out there unless asked for.
 
 mod errors;
+mod leasing;
 mod reading;
+mod relay;
 mod screen;
+mod watching;
 mod writing;
 
 use std::time::{Duration, Instant};
@@ -42,11 +45,12 @@ pub(crate) async fn run(global: &GlobalArgs, args: &TourArgs) -> Result {
     let (builder, endpoint, prefix) = match &server {
         Some(server) => {
             let endpoint = server.endpoint();
-            let builder = connect::builder(global)?.endpoint(&endpoint);
+            let builder =
+                connect::builder(global, std::slice::from_ref(&endpoint))?.endpoint(&endpoint);
             (builder, endpoint, "tour/".to_owned())
         }
         None => {
-            let builder = connect::builder(global)?.endpoints(&global.endpoints);
+            let builder = connect::builder(global, &global.endpoints)?.endpoints(&global.endpoints);
             let prefix = format!("etcdkit-tour-{:08x}/", fastrand::u32(..));
             (builder, global.endpoints.join(","), prefix)
         }
@@ -65,7 +69,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &TourArgs) -> Result {
     let mut tour = Tour {
         client: connect(&mut screen, builder, &endpoint).await?,
         prefix,
-        embedded: server.is_some(),
+        embedded: server.is_some().then_some(endpoint),
         compact: server.is_some() || args.compact,
         screen: &mut screen,
     };
@@ -117,7 +121,8 @@ struct Tour<'a> {
     client: Client,
     /// Where all keys of the tour lie.
     prefix: String,
-    embedded: bool,
+    /// The embedded server's endpoint, unless the tour visits another one.
+    embedded: Option<String>,
     /// Whether to compact.
     compact: bool,
     screen: &'a mut Screen,
@@ -132,6 +137,11 @@ impl Tour<'_> {
         self.delete().await?;
         self.transaction().await?;
         self.history().await?;
+        self.watch().await?;
+        if let Some(endpoint) = self.embedded.clone() {
+            self.interruption(&endpoint).await?;
+        }
+        self.lease().await?;
         self.compaction().await?;
         self.errors().await
     }
@@ -143,7 +153,7 @@ impl Tour<'_> {
 
     /// Deletes the tour's keys from a server that lives on.
     async fn leave(&mut self) -> Result {
-        if self.embedded {
+        if self.embedded.is_some() {
             return Ok(());
         }
         let keys = KeyRange::prefix(&self.prefix);

@@ -16,7 +16,6 @@
 
 mod comparison;
 mod request;
-mod words;
 
 #[cfg(test)]
 mod tests;

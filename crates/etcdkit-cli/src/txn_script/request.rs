@@ -1,13 +1,12 @@
 //! `put key "value" --prev-kv`: a request inside a transaction.
 
-use std::ffi::OsString;
-
 use clap::{Command, FromArgMatches, Subcommand};
 
-use super::{shown, words::words};
+use super::shown;
 use crate::{
     args::{DelArgs, GetArgs, PutArgs, like_etcdctl},
     error::{Failure, Result},
+    words::arguments,
 };
 
 /// A request with the arguments and flags of the command of the same name.
@@ -24,17 +23,12 @@ impl Request {
         let invalid = |why: &str| {
             Failure::invalid_input(format!("invalid txn request: {} ({why})", shown(line)))
         };
-        let words = words(line).map_err(&invalid)?;
+        let words = arguments(line).map_err(&invalid)?;
         if words.len() < 2 {
             return Err(invalid(
                 "the requests are get, put and del, each with a key",
             ));
         }
-        let words = words
-            .into_iter()
-            .map(os_string)
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| invalid("not valid text on this system"))?;
         let grammar = Command::new("txn")
             .no_binary_name(true)
             .infer_subcommands(true)
@@ -52,15 +46,4 @@ impl Request {
                 invalid(first.strip_prefix("error: ").unwrap_or(first))
             })
     }
-}
-
-/// Any bytes on Unix; text elsewhere.
-#[cfg(unix)]
-fn os_string(bytes: Vec<u8>) -> Option<OsString> {
-    Some(std::os::unix::ffi::OsStringExt::from_vec(bytes))
-}
-
-#[cfg(not(unix))]
-fn os_string(bytes: Vec<u8>) -> Option<OsString> {
-    String::from_utf8(bytes).ok().map(OsString::from)
 }
