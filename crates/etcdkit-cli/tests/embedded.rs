@@ -298,6 +298,33 @@ fn serve_refuses_what_it_cannot_do() {
 }
 
 #[test]
+fn passwords_are_not_asked_for_without_a_terminal() {
+    for args in [
+        &["--user", "root", "get", "k"][..],
+        &["user", "add", "u"],
+        &["user", "passwd", "u"],
+    ] {
+        let ran = embedded(args, b"secret\nsecret\n");
+        assert_eq!(ran.code, Some(128), "{args:?} {ran:?}");
+        assert!(ran.stderr.contains("no terminal"), "{args:?} {ran:?}");
+    }
+    // Where nobody is to log in, nobody is asked.
+    let ran = run(etcdkit(), ["--user", "root", "version"], b"");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn restoring_is_left_to_etcd() {
+    let ran = run(
+        etcdkit(),
+        ["snapshot", "restore", "f", "--data-dir", "d"],
+        b"",
+    );
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.stderr.contains("etcdutl snapshot restore"), "{ran:?}");
+}
+
+#[test]
 fn the_tour_is_true() {
     let begin = Instant::now();
     let mut command = etcdkit();
@@ -315,6 +342,9 @@ fn the_tour_is_true() {
         "Delete",
         "Transaction",
         "History",
+        "Watch",
+        "Interruption",
+        "Lease",
         "Compaction",
         "Errors",
         "Where to go next",
@@ -428,6 +458,16 @@ fn help_is_on_standard_output() {
         &["serve", "--help"],
         &["help", "serve"],
         &["help", "member", "list"],
+        &["lease"],
+        &["alarm"],
+        &["downgrade"],
+        &["snapshot"],
+        &["auth"],
+        &["user"],
+        &["role"],
+        &["watch", "--help"],
+        &["lock", "--help"],
+        &["help", "user", "grant-role"],
         &["--version"],
         &["version"],
     ] {
@@ -462,6 +502,18 @@ fn nothing_outlasts_its_time_limit() {
         (&["txn"], "\nput k v\n\n\n"),
         (&["compaction", "1"], ""),
         (&["member", "list"], ""),
+        (&["member", "remove", "1"], ""),
+        (&["watch", "k"], ""),
+        (&["alarm", "list"], ""),
+        (&["defrag"], ""),
+        (&["move-leader", "1"], ""),
+        (&["downgrade", "cancel"], ""),
+        (&["auth", "status"], ""),
+        (&["user", "list"], ""),
+        (&["role", "list"], ""),
+        (&["lease", "grant", "5"], ""),
+        (&["lock", "l"], ""),
+        (&["elect", "e", "v"], ""),
         (&["endpoint", "status"], ""),
         (&["endpoint", "health"], ""),
         (&["endpoint", "hashkv", "--cluster"], ""),

@@ -1,5 +1,7 @@
 //! The commands that are compared, in order: later ones see what earlier ones wrote.
 
+use crate::{administration, ids::Ids};
+
 /// A command, and how it is compared.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -11,6 +13,12 @@ pub(crate) struct Case {
     pub(crate) varies: bool,
     /// The first version of etcdctl that behaves like this.
     pub(crate) since: (u32, u32),
+    /// The first version of etcd that has the request.
+    pub(crate) server: (u64, u64),
+    /// Prints a list in an order that differs from server to server.
+    pub(crate) unordered: bool,
+    /// Nothing that the embedded server does.
+    pub(crate) real_only: bool,
 }
 
 impl Case {
@@ -21,15 +29,33 @@ impl Case {
             reads: false,
             varies: false,
             since: (3, 4),
+            server: (3, 4),
+            unordered: false,
+            real_only: false,
         }
     }
 
-    fn since(mut self, major: u32, minor: u32) -> Self {
+    pub(crate) fn since(mut self, major: u32, minor: u32) -> Self {
         self.since = (major, minor);
         self
     }
 
-    fn varies(mut self) -> Self {
+    pub(crate) fn server(mut self, major: u64, minor: u64) -> Self {
+        self.server = (major, minor);
+        self
+    }
+
+    pub(crate) fn unordered(mut self) -> Self {
+        self.unordered = true;
+        self
+    }
+
+    pub(crate) fn real_only(mut self) -> Self {
+        self.real_only = true;
+        self
+    }
+
+    pub(crate) fn varies(mut self) -> Self {
         self.varies = true;
         self
     }
@@ -50,24 +76,25 @@ impl Case {
         self.words.contains(&"protobuf")
     }
 
-    pub(crate) fn args<'a>(&'a self, endpoint: &'a str) -> impl Iterator<Item = &'a str> {
+    /// The command line for a server, with ids of its own.
+    pub(crate) fn args(&self, endpoint: &str, ids: &Ids) -> Vec<String> {
         let own = self
             .words
             .iter()
             .any(|word| word.starts_with("--endpoints"));
-        let server = [("--endpoints"), endpoint];
-        let server = server.into_iter().filter(move |_| !own);
-        server.chain(self.words.iter().copied())
+        let server = ["--endpoints", endpoint].into_iter().filter(|_| !own);
+        let words = self.words.iter().map(|word| ids.insert(word));
+        server.map(str::to_owned).chain(words).collect()
     }
 }
 
 /// A command that writes.
-fn write(words: &[&'static str]) -> Case {
+pub(crate) fn write(words: &[&'static str]) -> Case {
     Case::new(words, "")
 }
 
 /// A command that reads.
-fn read(words: &[&'static str]) -> Case {
+pub(crate) fn read(words: &[&'static str]) -> Case {
     Case {
         reads: true,
         ..Case::new(words, "")
@@ -85,7 +112,7 @@ fn lost(words: &[&'static str]) -> Case {
     read(&[&nowhere, words].concat())
 }
 
-const FORMATS: [&str; 4] = ["simple", "fields", "json", "protobuf"];
+pub(crate) const FORMATS: [&str; 4] = ["simple", "fields", "json", "protobuf"];
 
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -96,6 +123,11 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(compactions());
     cases.extend(maintenance());
     cases.extend(wrong_arguments());
+    cases.extend(administration::leases());
+    cases.extend(administration::cluster());
+    cases.extend(administration::users_and_roles());
+    cases.extend(administration::authenticated());
+    cases.extend(administration::members());
     cases
 }
 
@@ -416,7 +448,7 @@ fn maintenance() -> Vec<Case> {
 
 fn wrong_arguments() -> Vec<Case> {
     // Up to 3.6 these are explained on standard output.
-    let flags: [&[&str]; 11] = [
+    let flags: [&[&str]; 15] = [
         &["get", "a", "--bogus"],
         &["get", "a", "-x"],
         &["get", "-5"],
@@ -428,8 +460,12 @@ fn wrong_arguments() -> Vec<Case> {
         &["--dial-timeout", "x", "get", "a"],
         &["--hex=x", "get", "a"],
         &["compaction", "-1"],
+        &["watch", "--bogus"],
+        &["watch", "a", "--rev", "x"],
+        &["lock", "a", "--ttl", "x"],
+        &["lease", "grant", "--bogus"],
     ];
-    let others: [&[&str]; 29] = [
+    let others: [&[&str]; 41] = [
         &["bogus"],
         &["get"],
         &["get", "a", "--prefix", "--from-key"],
@@ -459,6 +495,18 @@ fn wrong_arguments() -> Vec<Case> {
         &["endpoint", "hashkv", "-w", "bogus"],
         &["e", "health"],
         &["m", "list"],
+        &["watch"],
+        &["watch", "--", "echo"],
+        &["watch", "a", "--"],
+        &["watch", "a", "b", "--prefix"],
+        &["watch", "a", "-w", "bogus"],
+        &["snapshot", "save"],
+        &["snapshot", "save", "a", "b"],
+        &["lock"],
+        &["elect"],
+        &["elect", "a"],
+        &["elect", "a", "b", "-l"],
+        &["elect", "a", "b", "c"],
     ];
     let flags = flags.into_iter().map(|words| read(words).since(3, 7));
     let mut cases: Vec<Case> = flags.chain(others.into_iter().map(read)).collect();
@@ -485,135 +533,3 @@ fn wrong_arguments() -> Vec<Case> {
     ]);
     cases
 }
-
-/// A departure from etcdctl, with its reason and both exit codes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Departure {
-    pub(crate) args: &'static [&'static str],
-    pub(crate) stdin: &'static str,
-    pub(crate) env: &'static [(&'static str, &'static str)],
-    pub(crate) etcdctl: i32,
-    pub(crate) etcdkit: i32,
-    #[allow(dead_code, reason = "for readers")]
-    pub(crate) why: &'static str,
-}
-
-const fn depart(
-    args: &'static [&'static str],
-    stdin: &'static str,
-    [etcdctl, etcdkit]: [i32; 2],
-    why: &'static str,
-) -> Departure {
-    Departure {
-        args,
-        stdin,
-        env: &[],
-        etcdctl,
-        etcdkit,
-        why,
-    }
-}
-
-/// Every known departure. Not in the list, since no exit code shows it: errors of the client itself
-/// have more to say, tables that etcdctl up to 3.5 draws in ASCII look as in 3.6, unhealthy
-/// endpoints are listed in the order given, a format that cannot show a reply is refused before
-/// anything is written, `txn` obeys --command-timeout, and `version` names etcdkit.
-pub(crate) const ON_PURPOSE: &[Departure] = &[
-    depart(
-        &["get", "a", "b", "c"],
-        "",
-        [0, 128],
-        "etcdctl ignores the third argument",
-    ),
-    depart(
-        &["put", "a", "b", "c"],
-        "",
-        [0, 128],
-        "etcdctl stores only the first word of an unquoted value",
-    ),
-    depart(
-        &["member", "list", "x"],
-        "",
-        [0, 128],
-        "etcdctl ignores the argument",
-    ),
-    depart(
-        &["endpoint", "status", "x"],
-        "",
-        [0, 128],
-        "etcdctl ignores an endpoint given as an argument",
-    ),
-    depart(
-        &["version", "x"],
-        "",
-        [0, 128],
-        "etcdctl ignores the argument",
-    ),
-    depart(
-        &["endpoint", "bogus"],
-        "",
-        [0, 1],
-        "etcdctl prints help and succeeds",
-    ),
-    depart(
-        &["get", "b", "a"],
-        "",
-        [0, 1],
-        "a range that ends before it begins is a mistake",
-    ),
-    depart(
-        &["txn"],
-        "mod(\"a\") > \"0\" && mod(\"b\") > \"0\"\n\n\n\n",
-        [0, 3],
-        "etcdctl drops the second condition",
-    ),
-    depart(
-        &["txn"],
-        "\nput k \"unterminated\n\n\n",
-        [0, 3],
-        "etcdctl drops the quote",
-    ),
-    depart(
-        &["txn"],
-        "mod(\"a\") >= \"0\"\n\n\n\n",
-        [2, 3],
-        "etcdctl panics",
-    ),
-    depart(
-        &["txn"],
-        "lease(\"a\") = \"0\"\n\n\n\n",
-        [2, 0],
-        "etcdctl panics",
-    ),
-    depart(
-        &["--user", "root:pw", "get", "a"],
-        "",
-        [0, 4],
-        "authentication is not there yet, and must not be left out silently",
-    ),
-    depart(
-        &["--insecure-skip-tls-verify", "get", "a"],
-        "",
-        [0, 4],
-        "not there yet, and must not be left out silently",
-    ),
-    depart(&["watch", "--bogus"], "", [1, 4], "not there yet"),
-    Departure {
-        env: &[("ETCDCTL_ENDPOINTS", "127.0.0.1:1")],
-        ..depart(
-            &["get", "a"],
-            "",
-            [1, 0],
-            "the flag wins over the variable; etcdctl refuses both",
-        )
-    },
-    Departure {
-        env: &[("ETCDCTL_COMMAND_TIMEOUT", "bad")],
-        ..depart(
-            &["get", "a"],
-            "",
-            [0, 1],
-            "etcdctl ignores a variable it cannot read",
-        )
-    },
-];

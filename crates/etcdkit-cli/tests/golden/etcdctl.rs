@@ -11,6 +11,7 @@ use etcdkit_testkit::etcd::Binary;
 use crate::{
     cases::Case,
     common::{Ran, clean, run},
+    ids::Ids,
 };
 
 /// The variable that names further etcdctl binaries: a list of paths, separated by colons.
@@ -69,12 +70,12 @@ impl Etcdctl {
         self.version
     }
 
-    pub(crate) fn run(&self, case: &Case, endpoint: &str) -> Ran {
+    pub(crate) fn run(&self, case: &Case, endpoint: &str, ids: &Ids) -> Ran {
         let mut command = clean(&self.path);
         // Up to 3.5 the v2 commands are still there; 3.4 begins with v3, and later ones complain of
         // the variable on standard error only.
         command.env("ETCDCTL_API", "3");
-        run(command, case.args(endpoint), case.stdin.as_bytes())
+        run(command, case.args(endpoint, ids), case.stdin.as_bytes())
     }
 }
 

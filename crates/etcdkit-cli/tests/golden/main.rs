@@ -11,10 +11,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod administration;
 mod cases;
+mod departures;
 mod etcdctl;
+mod ids;
 mod mask;
 mod recording;
+mod running;
+mod streaming;
 
 use std::env;
 
@@ -22,8 +27,10 @@ use common::{Ran, clean, etcdkit, run};
 use etcdkit_testkit::etcd::{Binary, Cluster, Version};
 
 use crate::{
-    cases::{Case, ON_PURPOSE, all},
+    cases::{Case, all},
+    departures::ON_PURPOSE,
     etcdctl::Etcdctl,
+    ids::Ids,
     mask::Mask,
     recording::Recording,
 };
@@ -41,26 +48,38 @@ async fn output_and_exit_codes_are_those_of_etcdctl() {
             let ours = Cluster::builder(etcd).start().await.unwrap();
             let their_mask = Mask::of(theirs.endpoint());
             let our_mask = Mask::of(ours.endpoint());
+            let (mut our_ids, mut their_ids) = (Ids::default(), Ids::default());
             let mut recording = Recording::default();
             for case in all() {
-                let our_run = run(etcdkit(), case.args(ours.endpoint()), case.stdin.as_bytes());
-                if etcdctl.version() < case.since {
-                    run(
-                        etcdkit(),
-                        case.args(theirs.endpoint()),
-                        case.stdin.as_bytes(),
-                    );
+                if !is_at_least(etcd, case.server) {
                     continue;
                 }
-                let (endpoint, mask) = match case.reads {
-                    true => (ours.endpoint(), &our_mask),
-                    false => (theirs.endpoint(), &their_mask),
+                let run_ours = |endpoint: &str, ids: &Ids| {
+                    run(etcdkit(), case.args(endpoint, ids), case.stdin.as_bytes())
                 };
-                let their_run = etcdctl.run(&case, endpoint);
-                let masked = mask.apply(&their_run, &case);
+                let our_run = run_ours(ours.endpoint(), &our_ids);
+                our_ids.learn(&our_run.stdout());
+                if etcdctl.version() < case.since {
+                    let instead = run_ours(theirs.endpoint(), &their_ids);
+                    their_ids.learn(&instead.stdout());
+                    continue;
+                }
+                let (their_run, masked) = match case.reads {
+                    true => {
+                        let their_run = etcdctl.run(&case, ours.endpoint(), &our_ids);
+                        let masked = our_mask.apply(&their_run, &case, &our_ids);
+                        (their_run, masked)
+                    }
+                    false => {
+                        let their_run = etcdctl.run(&case, theirs.endpoint(), &their_ids);
+                        their_ids.learn(&their_run.stdout());
+                        let masked = their_mask.apply(&their_run, &case, &their_ids);
+                        (their_run, masked)
+                    }
+                };
                 let same = match case.reads && !case.varies {
                     true => same_bytes(&our_run, &their_run),
-                    false => our_mask.apply(&our_run, &case) == masked,
+                    false => our_mask.apply(&our_run, &case, &our_ids) == masked,
                 };
                 if !same {
                     wrong.push(format!(
@@ -96,6 +115,11 @@ fn same_bytes(ours: &Ran, theirs: &Ran) -> bool {
         == (&theirs.stdout, theirs.code, mask::server_error(theirs))
 }
 
+fn is_at_least(etcd: &Binary, (major, minor): (u64, u64)) -> bool {
+    let version = etcd.version();
+    (u64::from(version.major), u64::from(version.minor)) >= (major, minor)
+}
+
 fn is(etcd: &Binary, major: u64, minor: u64) -> bool {
     let Version {
         major: a, minor: b, ..
@@ -114,13 +138,16 @@ async fn the_embedded_server_gives_what_etcdctl_printed() {
     let endpoint = server.endpoint();
     let wrong = tokio::task::spawn_blocking(move || {
         let mask = Mask::of(&endpoint);
+        let mut ids = Ids::default();
         let mut wrong = Vec::new();
-        for case in all() {
-            let ran = run(etcdkit(), case.args(&endpoint), case.stdin.as_bytes());
+        for case in all().into_iter().filter(|case| !case.real_only) {
+            let args = case.args(&endpoint, &ids);
+            let ran = run(etcdkit(), args, case.stdin.as_bytes());
+            ids.learn(&ran.stdout());
             if case.is_binary() {
                 continue;
             }
-            let ours = mask.apply(&ran, &case);
+            let ours = mask.apply(&ran, &case, &ids);
             let theirs = recording.of(&case);
             if ours != *theirs {
                 wrong.push(format!(
@@ -153,7 +180,11 @@ async fn departures_are_the_listed_ones() {
         let case = Case::new(departure.args, departure.stdin);
         let mut ours = etcdkit();
         ours.envs(departure.env.iter().copied());
-        let ours = run(ours, case.args(server.endpoint()), case.stdin.as_bytes());
+        let ours = run(
+            ours,
+            case.args(server.endpoint(), &Ids::default()),
+            case.stdin.as_bytes(),
+        );
         if ours.code != Some(departure.etcdkit) {
             wrong.push(format!("etcdkit {}: {ours:?}", case.title()));
         }
@@ -162,7 +193,11 @@ async fn departures_are_the_listed_ones() {
             theirs
                 .env("ETCDCTL_API", "3")
                 .envs(departure.env.iter().copied());
-            let theirs = run(theirs, case.args(server.endpoint()), case.stdin.as_bytes());
+            let theirs = run(
+                theirs,
+                case.args(server.endpoint(), &Ids::default()),
+                case.stdin.as_bytes(),
+            );
             if theirs.code != Some(departure.etcdctl) {
                 let version = etcdctl.version();
                 wrong.push(format!("etcdctl {version:?} {}: {theirs:?}", case.title()));

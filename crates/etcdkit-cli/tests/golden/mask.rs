@@ -3,6 +3,7 @@
 use crate::{
     cases::Case,
     common::{Ran, etcdkit, run},
+    ids::Ids,
 };
 
 /// The names of one server, to be replaced by words.
@@ -53,19 +54,26 @@ impl Mask {
         }
     }
 
-    pub(crate) fn apply(&self, ran: &Ran, case: &Case) -> Masked {
-        let mut stdout = ran.stdout();
+    pub(crate) fn apply(&self, ran: &Ran, case: &Case, ids: &Ids) -> Masked {
+        let mut stdout = ids.hide(&ran.stdout());
         if case.is_table() {
             stdout = squeeze(&stdout);
         }
         for (name, word) in &self.replacements {
             stdout = stdout.replace(name, word);
         }
+        // Sentences pad short ids.
+        stdout = stdout.replace("  <", " <");
         for name in ["\"raft_term\":", "\"RaftTerm\" : "] {
             stdout = without_number(&stdout, name);
         }
         if case.varies {
             stdout = without_digits(&stdout);
+        }
+        if case.unordered {
+            let mut words: Vec<_> = stdout.split_inclusive(['"', ',', '\n', ' ']).collect();
+            words.sort_unstable();
+            stdout = words.concat();
         }
         stdout = visible(&stdout);
         Masked {
@@ -79,8 +87,9 @@ impl Mask {
 /// The server's own error, which both must print alike; the client's own words may differ.
 pub(crate) fn server_error(ran: &Ran) -> String {
     let errors = ran.stderr.lines().rev();
-    let mut errors = errors.filter(|line| line.starts_with("Error: etcdserver:"));
-    errors.next().unwrap_or_default().to_owned()
+    let mut errors = errors.filter(|line| line.starts_with("Error: "));
+    let error = errors.find(|line| line.contains("etcdserver: "));
+    error.unwrap_or_default().to_owned()
 }
 
 /// Makes a text fit for a file that people read.
