@@ -84,8 +84,9 @@ enum Parting {
 struct Waits {
     /// The end of a stream without watches.
     idle: Option<Pin<Box<Sleep>>>,
-    /// What the cluster says about a store that seems to have gone back.
-    check: Option<Boxed<Option<Revision>>>,
+    /// What the cluster says about a store that seems to have gone back, and what had been seen when
+    /// it was asked.
+    check: Option<(Boxed<Option<Revision>>, Revision)>,
     progress: Progress,
 }
 
@@ -235,15 +236,15 @@ impl Lane {
                         Duty::GiveUp(error) => {
                             return Parting::Broken(Broken { error, passing: false });
                         }
-                        Duty::CheckRevision => waits.check_revision(&self.core),
+                        Duty::CheckRevision { seen } => waits.check_revision(&self.core, seen),
                     }
                 }
                 _ = self.commands.recv_many(&mut self.batch, BATCH) => self.obey(),
                 news = poll_fn(|cx| waits.poll(cx)) => match news {
                     News::Idle => return Parting::Idle,
-                    News::Revision(now) => {
+                    News::Revision { now, seen } => {
                         if let Some(now) = now {
-                            self.session.store_is_at(now);
+                            self.session.store_is_at(now, seen);
                         }
                     }
                     News::AskForProgress => self.session.ask_for_progress(&mut self.out),
@@ -317,7 +318,10 @@ impl Drop for Lane {
 enum News {
     Idle,
     /// The store's revision, unless it could not be read.
-    Revision(Option<Revision>),
+    Revision {
+        now: Option<Revision>,
+        seen: Revision,
+    },
     /// Progress is to be asked for.
     AskForProgress,
 }
@@ -331,7 +335,7 @@ impl Waits {
         }
     }
 
-    fn check_revision(&mut self, core: &Arc<Core>) {
+    fn check_revision(&mut self, core: &Arc<Core>, seen: Revision) {
         if self.check.is_none() {
             // Any key will do: a refusal leaves the question open.
             let read = now::revision(
@@ -339,7 +343,7 @@ impl Waits {
                 &Bytes::from_static(b"\0"),
                 core.config.request_timeout,
             );
-            self.check = Some(Box::pin(async move { read.await.ok() }));
+            self.check = Some((Box::pin(async move { read.await.ok() }), seen));
         }
     }
 
@@ -373,11 +377,12 @@ impl Waits {
             self.idle = None;
             return Poll::Ready(News::Idle);
         }
-        if let Some(check) = &mut self.check
-            && let Poll::Ready(revision) = check.as_mut().poll(cx)
+        if let Some((check, seen)) = &mut self.check
+            && let Poll::Ready(now) = check.as_mut().poll(cx)
         {
+            let seen = *seen;
             self.check = None;
-            return Poll::Ready(News::Revision(revision));
+            return Poll::Ready(News::Revision { now, seen });
         }
         if let Progress::Checking(exact) = &mut self.progress {
             match ready!(exact.as_mut().poll(cx)) {

@@ -49,7 +49,10 @@ pub(super) struct Session {
 pub(super) enum Duty {
     None,
     /// To find out the store's revision, and say so ([`Session::store_is_at`]): the member is behind.
-    CheckRevision,
+    CheckRevision {
+        /// The newest revision seen so far.
+        seen: Revision,
+    },
     /// To find out whether another token would help, which needs another stream; or else to end
     /// the watch ([`Session::end`]).
     BlameToken {
@@ -170,7 +173,7 @@ impl Session {
         if response.created {
             let duty = self.created(header, &response);
             return match duty {
-                Duty::None if is_behind => Duty::CheckRevision,
+                Duty::None if is_behind => Duty::CheckRevision { seen: self.seen },
                 duty => duty,
             };
         }
@@ -196,9 +199,9 @@ impl Session {
         Duty::None
     }
 
-    /// The store is at this revision, says a read that was made after the last response.
-    pub(super) fn store_is_at(&mut self, now: Revision) {
-        let seen = self.seen;
+    /// The store is at revision `now`, says a read that began when `seen` had been seen. What was
+    /// seen since then may well be newer than what the read saw.
+    pub(super) fn store_is_at(&mut self, now: Revision, seen: Revision) {
         if now < seen {
             self.end_all(&WatchEnd::WentBackwards { seen, now });
         }
