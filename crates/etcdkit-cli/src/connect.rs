@@ -25,9 +25,15 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Makes a client of the endpoints that the flags name. Nothing is sent yet.
+    /// Makes a client of the endpoints that the flags name, or DNS. Nothing is sent to servers yet, but
+    /// for discovered ones, of which one must answer.
     pub(crate) async fn open(global: &GlobalArgs) -> Result<Self> {
-        Self::open_to(global, &global.endpoints).await
+        let Some(discovery) = global.discovery() else {
+            return Self::open_to(global, &global.endpoints).await;
+        };
+        let client = builder(global, &[])?.discover(discovery).connect().await?;
+        let server = None;
+        Ok(Self { client, server })
     }
 
     /// Makes a client of some endpoints, with everything else as the flags say.
@@ -41,8 +47,6 @@ impl Session {
             })?;
             builder = builder.connector(running.connector());
             server = Some(running);
-        } else if let Some(discovery) = global.discovery().filter(|_| endpoints.is_empty()) {
-            builder = builder.discover(discovery);
         } else {
             builder = builder.endpoints(endpoints);
         }

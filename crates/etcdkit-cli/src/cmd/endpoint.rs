@@ -138,12 +138,21 @@ fn sort_out<T>(
     Ok((replies, failure))
 }
 
-/// The endpoints to ask: those given, or those of all members.
+/// The endpoints to ask: those given or discovered, or those of all members.
 pub(super) async fn endpoints(global: &GlobalArgs, cluster: bool) -> Result<Vec<String>> {
-    if !cluster {
+    if !cluster && global.discovery().is_none() {
         return Ok(global.endpoints.clone());
     }
     let session = Session::open(global).await?;
+    if !cluster {
+        let discovered = session
+            .client
+            .endpoints()
+            .map(|endpoint| endpoint.to_string());
+        let discovered = discovered.collect();
+        session.close().await;
+        return Ok(discovered);
+    }
     let list = session.client.cluster().members().await;
     session.close().await;
     let list = list.map_err(|error| {
