@@ -97,7 +97,7 @@ fn compare(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Copy + Send +
     }
 }
 
-/// Takes out the ids of servers and leases, and the terms.
+/// Takes out the ids of servers and leases, few of which begin with many zeros, and the terms.
 fn settle(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -108,7 +108,7 @@ fn settle(line: &str) -> String {
             .unwrap_or(after.len());
         let (word, after) = after.split_at(length);
         out += before;
-        out += if length >= 15 { "<id>" } else { word };
+        out += if length >= 12 { "<id>" } else { word };
         rest = after;
     }
     out += rest;
