@@ -5,7 +5,7 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -84,22 +84,22 @@ enum Parting {
 struct Waits {
     /// The end of a stream without watches.
     idle: Option<Pin<Box<Sleep>>>,
-    /// What the cluster says about a store that seems to have gone back, and what had been seen when
-    /// it was asked.
+    /// What the cluster says about a store that seems to have gone back, and what was seen of it.
     check: Option<(Boxed<Option<Revision>>, Revision)>,
-    progress: Progress,
+    /// When to ask for progress next, while somebody waits for it.
+    progress: Option<Pin<Box<Sleep>>>,
+    /// The store's revision, for watches that have come that far already.
+    now: Option<Boxed<Option<Revision>>>,
+    answers: Answers,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What is known of the member's answers to questions for progress.
-enum Progress {
+enum Answers {
     Unknown,
     Checking(Boxed<bool>),
-    /// They can be relied on; the next question goes out at this time, if there is any.
-    Exact {
-        next: Option<Pin<Box<Sleep>>>,
-    },
+    Exact,
     Inexact,
 }
 
@@ -220,7 +220,7 @@ impl Lane {
             if !self.out.is_empty() {
                 duplex.send(self.out.split().freeze());
             }
-            waits.update(self, place);
+            waits.update(&self.session);
             tokio::select! {
                 message = duplex.next() => {
                     let message = match message {
@@ -240,7 +240,7 @@ impl Lane {
                     }
                 }
                 _ = self.commands.recv_many(&mut self.batch, BATCH) => self.obey(),
-                news = poll_fn(|cx| waits.poll(cx)) => match news {
+                news = poll_fn(|cx| waits.poll(&self.core, place, &self.session, cx)) => match news {
                     News::Idle => return Parting::Idle,
                     News::Revision { now, seen } => {
                         if let Some(now) = now {
@@ -248,6 +248,7 @@ impl Lane {
                         }
                     }
                     News::AskForProgress => self.session.ask_for_progress(&mut self.out),
+                    News::Now(now) => self.session.tell_progress_at(now, &mut self.out),
                 },
             }
         }
@@ -317,13 +318,15 @@ impl Drop for Lane {
 /// What happened beside messages and commands.
 enum News {
     Idle,
-    /// The store's revision, unless it could not be read.
+    /// The store's revision, unless it could not be read, and what was seen before.
     Revision {
         now: Option<Revision>,
         seen: Revision,
     },
     /// Progress is to be asked for.
     AskForProgress,
+    /// The store's revision after somebody wanted to know the progress.
+    Now(Revision),
 }
 
 impl Waits {
@@ -331,46 +334,41 @@ impl Waits {
         Self {
             idle: None,
             check: None,
-            progress: Progress::Unknown,
+            progress: None,
+            now: None,
+            answers: Answers::Unknown,
         }
     }
 
     fn check_revision(&mut self, core: &Arc<Core>, seen: Revision) {
         if self.check.is_none() {
             // Any key will do: a refusal leaves the question open.
-            let read = now::revision(
-                core,
-                &Bytes::from_static(b"\0"),
-                core.config.request_timeout,
-            );
-            self.check = Some((Box::pin(async move { read.await.ok() }), seen));
+            let check = read_now(core, &Bytes::from_static(b"\0"));
+            self.check = Some((check, seen));
         }
     }
 
     /// Starts and stops waiting as the session wants it.
-    fn update(&mut self, lane: &Lane, place: usize) {
-        match (lane.session.is_empty(), &self.idle) {
+    fn update(&mut self, session: &Session) {
+        match (session.is_empty(), &self.idle) {
             (true, None) => self.idle = Some(Box::pin(sleep(LINGER))),
             (false, Some(_)) => self.idle = None,
             _ => {}
         }
-        match (&self.progress, lane.session.wants_progress()) {
-            (Progress::Unknown, true) => {
-                let exact = version::progress_is_exact(Arc::clone(&lane.core), place);
-                self.progress = Progress::Checking(Box::pin(exact));
-            }
-            (Progress::Exact { next: None }, true) => {
-                let next = Some(Box::pin(sleep(Duration::ZERO)));
-                self.progress = Progress::Exact { next };
-            }
-            (Progress::Exact { next: Some(_) }, false) => {
-                self.progress = Progress::Exact { next: None };
-            }
+        match (session.wants_progress(), &self.progress) {
+            (true, None) => self.progress = Some(Box::pin(sleep(Duration::ZERO))),
+            (false, Some(_)) => (self.progress, self.now) = (None, None),
             _ => {}
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+    fn poll(
+        &mut self,
+        core: &Arc<Core>,
+        place: usize,
+        session: &Session,
+        cx: &mut Context<'_>,
+    ) -> Poll<News> {
         if let Some(idle) = &mut self.idle
             && idle.as_mut().poll(cx).is_ready()
         {
@@ -384,20 +382,48 @@ impl Waits {
             self.check = None;
             return Poll::Ready(News::Revision { now, seen });
         }
-        if let Progress::Checking(exact) = &mut self.progress {
-            match ready!(exact.as_mut().poll(cx)) {
-                true => {
-                    let next = Some(Box::pin(sleep(Duration::ZERO)));
-                    self.progress = Progress::Exact { next };
-                }
-                false => self.progress = Progress::Inexact,
-            }
+        let mut is_time = false;
+        while let Some(progress) = &mut self.progress
+            && progress.as_mut().poll(cx).is_ready()
+        {
+            is_time = true;
+            progress.as_mut().reset(Instant::now() + PROGRESS_AGAIN);
         }
-        if let Progress::Exact { next: Some(next) } = &mut self.progress {
-            ready!(next.as_mut().poll(cx));
-            next.as_mut().reset(Instant::now() + PROGRESS_AGAIN);
+        if is_time && self.now.is_none() {
+            // A server does not answer for a watch that begins after its newest revision.
+            self.now = session
+                .key_wanting_progress()
+                .map(|key| read_now(core, key));
+        }
+        if is_time && matches!(self.answers, Answers::Unknown) {
+            let exact = version::progress_is_exact(Arc::clone(core), place);
+            self.answers = Answers::Checking(Box::pin(exact));
+        }
+        if let Answers::Checking(exact) = &mut self.answers
+            && let Poll::Ready(exact) = exact.as_mut().poll(cx)
+        {
+            is_time = true;
+            self.answers = match exact {
+                true => Answers::Exact,
+                false => Answers::Inexact,
+            };
+        }
+        if is_time && matches!(self.answers, Answers::Exact) {
             return Poll::Ready(News::AskForProgress);
+        }
+        if let Some(now) = &mut self.now
+            && let Poll::Ready(read) = now.as_mut().poll(cx)
+        {
+            self.now = None;
+            if let Some(now) = read {
+                return Poll::Ready(News::Now(now));
+            }
         }
         Poll::Pending
     }
+}
+
+fn read_now(core: &Arc<Core>, key: &Bytes) -> Boxed<Option<Revision>> {
+    let read = now::revision(core, key, core.config.request_timeout);
+    Box::pin(async move { read.await.ok() })
 }

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use etcdkit_proto::etcdserverpb::{
     WatchCancelRequest, WatchProgressRequest, WatchRequest, WatchResponse,
     watch_request::RequestUnion,
@@ -39,7 +39,11 @@ pub(super) struct Session {
     /// refuses one it may not say which.
     creating: VecDeque<i64>,
     is_connected: bool,
+    /// Whether a watch waits for an answer to a question for progress.
+    is_progress_wanted: bool,
     cluster: Option<u64>,
+    /// The latest header.
+    header: Header,
     /// The newest revision in a header so far.
     seen: Revision,
 }
@@ -122,12 +126,41 @@ impl Session {
     pub(super) fn want_progress(&mut self, key: Key) {
         if let Some(watcher) = self.watchers.get_mut(&key) {
             watcher.wants_progress = true;
+            self.is_progress_wanted = true;
         }
     }
 
     /// Whether the server has to be asked for progress.
     pub(super) fn wants_progress(&self) -> bool {
-        self.is_connected && self.watchers.values().any(|watcher| watcher.wants_progress)
+        self.is_connected && self.is_progress_wanted
+    }
+
+    /// The key of some watch that waits for an answer to a question for progress.
+    pub(super) fn key_wanting_progress(&self) -> Option<&Bytes> {
+        let mut watchers = self.watchers.values();
+        let wanting = watchers.find(|watcher| watcher.wants_progress);
+        wanting.map(Watcher::key)
+    }
+
+    /// The store is at this revision, says a read that was made after the question for progress:
+    /// watches that have come that far need no answer of the server.
+    pub(super) fn tell_progress_at(&mut self, now: Revision, out: &mut BytesMut) {
+        let has_come = |(key, watcher): (&Key, &Watcher)| {
+            (watcher.wants_progress && watcher.reached() >= now).then_some(*key)
+        };
+        let idle: Vec<Key> = self.watchers.iter().filter_map(has_come).collect();
+        for key in idle {
+            if let Some(watcher) = self.watchers.get_mut(&key) {
+                watcher.wants_progress = false;
+                let header = Header {
+                    revision: watcher.reached(),
+                    ..self.header
+                };
+                let after = watcher.progress(header, true, 0);
+                self.after(key, after, out);
+            }
+        }
+        self.is_progress_wanted = self.watchers.values().any(|watcher| watcher.wants_progress);
     }
 
     pub(super) fn ask_for_progress(&self, out: &mut BytesMut) {
@@ -170,6 +203,7 @@ impl Session {
         }
         let is_behind = header.revision != 0 && header.revision < self.seen;
         self.seen = self.seen.max(header.revision);
+        self.header = header;
         if response.created {
             let duty = self.created(header, &response);
             return match duty {
@@ -189,6 +223,11 @@ impl Session {
             return Duty::None;
         }
         if response.canceled {
+            if response.compact_revision != 0 {
+                // etcd holds on to a watch that a compaction has ended, and answers no question for
+                // progress on the stream until the id is cancelled.
+                cancel(response.watch_id, out);
+            }
             return self.cancelled(key, &response);
         }
         if watcher.phase != Phase::Live {
@@ -301,6 +340,8 @@ impl Session {
                 self.after(key, after, out);
             }
         }
+        // Those that are not live yet go on waiting.
+        self.is_progress_wanted = self.watchers.values().any(|watcher| watcher.wants_progress);
     }
 
     fn after(&mut self, key: Key, after: After, out: &mut BytesMut) {

@@ -141,11 +141,12 @@ impl Watch {
         }
     }
 
-    /// Asks the server how far the watch has come; the answer is an update without events. It comes
-    /// when all watches that share the stream have caught up.
+    /// Asks how far the watch has come; the answer is an update without events, unless a change comes
+    /// first. It comes at once if nothing was written since the watch has last heard of anything, and
+    /// otherwise when all watches that share the stream have caught up.
     ///
-    /// Needs etcd 3.4.25, 3.5.8 or later: the answers of older servers overtake changes, so those are
-    /// not asked.
+    /// The latter needs etcd 3.4.25, 3.5.8 or later: the answers of older servers overtake changes, so
+    /// those are not asked, and the question stays open until something changes.
     pub fn request_progress(&self) {
         self.ticket.want_progress();
     }

@@ -107,6 +107,10 @@ impl Watcher {
         }
     }
 
+    pub(super) fn key(&self) -> &Bytes {
+        &self.spec.key
+    }
+
     pub(super) fn confirm(&self, header: Header) {
         self.feed.confirm(header);
     }

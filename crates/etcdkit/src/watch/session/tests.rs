@@ -222,6 +222,10 @@ fn a_compacted_start_ends_the_watch_alone() {
     };
     assert_eq!(end_of(&feeds[0]), compacted);
     assert!(poll(&feeds[1]).is_none());
+    // The server would answer no question for progress otherwise.
+    let watch_id = creates[0].watch_id;
+    let cancel = RequestUnion::CancelRequest(WatchCancelRequest { watch_id });
+    assert_eq!(requests(&mut bench.out), [cancel]);
 }
 
 #[test]
