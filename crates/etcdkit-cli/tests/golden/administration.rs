@@ -63,10 +63,10 @@ pub(crate) fn cluster() -> Vec<Case> {
         read(&["alarm", "disarm"]).real_only(),
         read(&["alarm", "list", "x"]),
         read(&["alarm", "disarm", "x"]),
-        write(&["defrag"]).varies().since(3, 5).real_only(),
+        write(&["defrag"]).varies().since(3, 6).real_only(),
         write(&["defrag", "--cluster", "-w", "json"])
             .varies()
-            .since(3, 5)
+            .since(3, 6)
             .real_only(),
         read(&["move-leader", "1"]).real_only(),
         read(&["move-leader"]),
@@ -86,7 +86,7 @@ pub(crate) fn cluster() -> Vec<Case> {
         &["downgrade", "enable", "a", "b"],
     ];
     let downgrades = downgrades.into_iter().map(write);
-    cases.extend(downgrades.map(|case| case.since(3, 5).server(3, 5).real_only()));
+    cases.extend(downgrades.map(|case| case.since(3, 6).server(3, 5).real_only()));
     cases
 }
 
@@ -247,7 +247,7 @@ pub(crate) fn members() -> Vec<Case> {
     let url = "http://127.0.0.1:1001";
     let add = ["member", "add", "new", "--learner", "--peer-urls"];
     let changes = [
-        write(&[&add[..], &[url]].concat()).since(3, 5),
+        write(&[&add[..], &[url]].concat()).since(3, 6),
         write(&["member", "list", "-w", "simple"]),
         write(&["member", "update", "<peer 1>", "--peer-urls", url]),
         write(&[
@@ -262,7 +262,7 @@ pub(crate) fn members() -> Vec<Case> {
         write(&["member", "promote", "<peer 1>"]),
         write(&["member", "remove", "<peer 1>"]),
         write(&["member", "remove", "<peer 1>", "-w", "json"]),
-        write(&[&add[..], &["http://127.0.0.1:1002"]].concat()).since(3, 5),
+        write(&[&add[..], &["http://127.0.0.1:1002"]].concat()).since(3, 6),
         write(&["member", "remove", "<peer 2>", "-w", "json", "--hex"]).since(3, 7),
     ];
     // Members come by their ids, which differ from cluster to cluster.
