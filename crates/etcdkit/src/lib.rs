@@ -47,6 +47,19 @@
 //! Dropping a call's future cancels it, on the wire too. Like any write whose answer is not known, one
 //! that is dropped under way may have been applied.
 //!
+//! # Watches, leases, users
+//!
+//! [`Client::watch`] delivers every change of a key or range, each once and in order, and goes on by itself
+//! through whatever happens to connections, members and tokens; it ends only for a typed reason
+//! ([`WatchEnd`]). [`Client::list_then_watch`] begins with the contents and outlasts compactions.
+//!
+//! [`Client::lease`] grants a lease and keeps it alive; [`Lease::lost`] tells when and why it is lost, no
+//! later than a server can let it go. [`OpenLease::regrant`] grants it anew and puts its keys again.
+//!
+//! A [user](ClientBuilder::user) is logged in once for all calls and streams, and again before or when a
+//! token ends. Users and roles ([`Client::auth`]), members ([`Client::cluster`]), snapshots and the rest
+//! ([`Client::maintenance`]) are looked after from here, too.
+//!
 //! # Setting up
 //!
 //! [`Client::connect`] takes endpoints and defaults; [`Client::builder`] sets everything else, and the
