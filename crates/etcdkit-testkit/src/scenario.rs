@@ -10,9 +10,9 @@
 //! let watching = Client::connect(proxy.endpoint()).await?;
 //! let mut scenario = Scenario::start(cluster.endpoints()).await;
 //! scenario.watch_in_every_way(&watching).await;
-//! scenario.events(100).await;
+//! scenario.writes(100).await;
 //! proxy.cut();
-//! scenario.events(100).await;
+//! scenario.writes(100).await;
 //! let report = scenario.finish().await;
 //! println!("{report}");
 //! # Ok(()) }
