@@ -7,7 +7,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque, hash_map},
     time::Duration,
 };
 
@@ -40,9 +40,6 @@ const SILENCE_LONGEST: Duration = Duration::from_secs(5);
 /// The pause before another stream is opened.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
-
-/// The pause before a server that does not know a lease is asked once more.
-const ASK_AGAIN: Duration = Duration::from_millis(300);
 
 /// How long the stream is kept open when there is no lease any more.
 const LINGER: Duration = Duration::from_secs(1);
@@ -105,8 +102,6 @@ struct Term {
     deadline: Instant,
     /// Its item in [`Keeper::deadlines`].
     watched: Instant,
-    /// A server has said that there is no such lease, and is asked once more.
-    is_doubted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -201,7 +196,6 @@ impl<T: Default> Keeper<T> {
             ttl,
             deadline,
             watched: deadline,
-            is_doubted: false,
         });
         self.deadlines.push(Reverse((deadline, id)));
         if entry.sent.is_none() && entry.due.is_none() {
@@ -293,30 +287,6 @@ impl<T: Default> Keeper<T> {
         culprit
     }
 
-    /// When to ask once more about a lease that a server does not know although it cannot have run out.
-    ///
-    /// A member that was the leader before it froze takes the time for passed when it goes on, until it
-    /// hears of the leader that has renewed the lease meanwhile.
-    fn doubt(&mut self, id: LeaseId, now: Instant) -> Option<Instant> {
-        let entry = self.entries.get_mut(&id)?;
-        let term = entry.term.as_mut()?;
-        let again = now + ASK_AGAIN;
-        if term.is_doubted || term.deadline <= again {
-            return None;
-        }
-        term.is_doubted = true;
-        entry.sent = None;
-        entry.next = Some(again);
-        Some(again)
-    }
-
-    fn gone(&mut self, id: LeaseId) -> Answer<'_, T> {
-        match self.remove(id) {
-            Some(seat) => Answer::Gone { seat },
-            None => Answer::Stray,
-        }
-    }
-
     /// The server answered a renewal with this time to live; zero means that there is no such lease.
     pub(super) fn answer(&mut self, id: LeaseId, ttl: Duration, now: Instant) -> Answer<'_, T> {
         self.heard = now;
@@ -328,16 +298,24 @@ impl<T: Default> Keeper<T> {
         let Some((_, number)) = place.and_then(|place| self.unanswered.remove(place)) else {
             return Answer::Stray;
         };
-        let at = match self.entries.get(&id).and_then(|entry| entry.sent) {
+        let hash_map::Entry::Occupied(occupied) = self.entries.entry(id) else {
+            return Answer::Stray;
+        };
+        let at = match occupied.get().sent {
             Some(sent) if sent.number == number => sent.at,
             _ => return Answer::Stray,
         };
         if ttl.is_zero() {
-            if let Some(again) = self.doubt(id, now) {
-                self.renewals.push(Reverse((again, id)));
-                return Answer::Stray;
+            let Entry {
+                seat, term, due, ..
+            } = occupied.remove();
+            if let Some(term) = term {
+                forget_ttl(&mut self.ttls, term.ttl);
             }
-            return self.gone(id);
+            if let Some(due) = due {
+                self.due.remove(&(due, id));
+            }
+            return Answer::Gone { seat };
         }
         let until = at + ttl;
         let interval = self.interval(ttl, JITTER);
@@ -351,7 +329,7 @@ impl<T: Default> Keeper<T> {
                 *self.ttls.entry(ttl).or_default() += 1;
                 term.ttl = ttl;
             }
-            (term.deadline, term.is_doubted) = (until, false);
+            term.deadline = until;
             // A lease that lives shorter than it did must be looked after sooner.
             if until < term.watched {
                 term.watched = until;

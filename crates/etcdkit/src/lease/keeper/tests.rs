@@ -149,37 +149,6 @@ impl World {
 }
 
 #[test]
-fn a_server_that_does_not_know_a_lease_is_asked_once_more() {
-    let ttl = Duration::from_secs(9);
-    for is_back in [true, false] {
-        let mut world = World::new(1);
-        let id = world.grant(1, ttl);
-        world.live(Duration::from_millis(10), Duration::ZERO);
-        // A member that was the leader before it froze knows nothing of what was renewed meanwhile.
-        let known = world.server.remove(&id).expect("granted");
-        for _ in 0..100 {
-            if world.opening {
-                world.open();
-            }
-            if world.sent == 0 {
-                let until = world.now + ttl;
-                world.sleep_until(until);
-            }
-        }
-        world.answer_all();
-        assert_eq!((world.lost.len(), world.sent), (0, 1));
-        if is_back {
-            world.server.insert(id, known);
-        }
-        let again = world.now + ASK_AGAIN;
-        world.sleep_until(again);
-        assert_eq!((world.now, world.sent), (again, 2));
-        world.answer_all();
-        assert_eq!(world.lost.is_empty(), is_back);
-    }
-}
-
-#[test]
 fn a_lease_is_renewed_each_third_of_its_time() {
     let mut world = World::new(1);
     world.grant(1, 9 * SECOND);
