@@ -145,22 +145,18 @@ impl Session {
     /// The store is at this revision, says a read that was made after the question for progress:
     /// watches that have come that far need no answer of the server.
     pub(super) fn tell_progress_at(&mut self, now: Revision, out: &mut BytesMut) {
-        let has_come = |(key, watcher): (&Key, &Watcher)| {
-            (watcher.wants_progress && watcher.reached() >= now).then_some(*key)
-        };
-        let idle: Vec<Key> = self.watchers.iter().filter_map(has_come).collect();
-        for key in idle {
-            if let Some(watcher) = self.watchers.get_mut(&key) {
-                watcher.wants_progress = false;
+        let has_come = |watcher: &Watcher| watcher.wants_progress && watcher.reached() >= now;
+        for key in self.keys_where(has_come) {
+            if let Some(watcher) = self.watchers.get(&key) {
+                let revision = watcher.reached();
                 let header = Header {
-                    revision: watcher.reached(),
+                    revision,
                     ..self.header
                 };
-                let after = watcher.progress(header, true, 0);
-                self.after(key, after, out);
+                self.progress_of(key, header, 0, out);
             }
         }
-        self.is_progress_wanted = self.watchers.values().any(|watcher| watcher.wants_progress);
+        self.note_who_waits();
     }
 
     pub(super) fn ask_for_progress(&self, out: &mut BytesMut) {
@@ -170,10 +166,7 @@ impl Session {
     /// A stream is open: asks for all watches at once.
     pub(super) fn connected(&mut self, out: &mut BytesMut) {
         self.is_connected = true;
-        let idle =
-            |(key, watcher): (&Key, &Watcher)| (watcher.phase == Phase::Idle).then_some(*key);
-        let idle: Vec<Key> = self.watchers.iter().filter_map(idle).collect();
-        for key in idle {
+        for key in self.keys_where(|watcher| watcher.phase == Phase::Idle) {
             self.create(key, out);
         }
     }
@@ -330,34 +323,46 @@ impl Session {
     }
 
     fn progress(&mut self, header: Header, bytes: usize, out: &mut BytesMut) {
-        let live =
-            |(key, watcher): (&Key, &Watcher)| (watcher.phase == Phase::Live).then_some(*key);
-        let live: Vec<Key> = self.watchers.iter().filter_map(live).collect();
-        for key in live {
-            if let Some(watcher) = self.watchers.get_mut(&key) {
-                let tell = std::mem::take(&mut watcher.wants_progress);
-                let after = watcher.progress(header, tell, bytes);
-                self.after(key, after, out);
-            }
+        for key in self.keys_where(|watcher| watcher.phase == Phase::Live) {
+            self.progress_of(key, header, bytes, out);
         }
-        // Those that are not live yet go on waiting.
+        self.note_who_waits();
+    }
+
+    /// Tells one watch how far it has come, and its program if that has asked.
+    fn progress_of(&mut self, key: Key, header: Header, bytes: usize, out: &mut BytesMut) {
+        if let Some(watcher) = self.watchers.get_mut(&key) {
+            let tell = std::mem::take(&mut watcher.wants_progress);
+            let after = watcher.progress(header, tell, bytes);
+            self.after(key, after, out);
+        }
+    }
+
+    /// Those that could not be told go on waiting.
+    fn note_who_waits(&mut self) {
         self.is_progress_wanted = self.watchers.values().any(|watcher| watcher.wants_progress);
     }
 
+    fn keys_where(&self, fits: impl Fn(&Watcher) -> bool) -> Vec<Key> {
+        let fits = |(key, watcher): (&Key, &Watcher)| fits(watcher).then_some(*key);
+        self.watchers.iter().filter_map(fits).collect()
+    }
+
     fn after(&mut self, key: Key, after: After, out: &mut BytesMut) {
-        let Some(watcher) = self.watchers.get_mut(&key) else {
-            return;
-        };
         match after {
+            // Nearly every message, which needs no second look for its watch.
             After::GoesOn => {}
             After::Pauses => {
-                watcher.phase = Phase::Paused;
-                observe::watch_paused(watcher.reached());
-                cancel(watcher.wire_id, out);
+                if let Some(watcher) = self.watchers.get_mut(&key) {
+                    watcher.phase = Phase::Paused;
+                    observe::watch_paused(watcher.reached());
+                    cancel(watcher.wire_id, out);
+                }
             }
             After::Overflows => {
-                cancel(watcher.wire_id, out);
-                self.watchers.remove(&key);
+                if let Some(watcher) = self.watchers.remove(&key) {
+                    cancel(watcher.wire_id, out);
+                }
             }
         }
     }
