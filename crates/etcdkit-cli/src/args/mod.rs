@@ -2,14 +2,14 @@
 
 mod auth;
 mod concurrency;
-mod embedded;
-mod etcd_flags;
 mod global;
 mod kv;
 mod later;
 mod lease;
 mod maintenance;
 mod member;
+mod serve;
+mod tour;
 mod watch;
 
 use std::ffi::OsString;
@@ -26,7 +26,6 @@ pub(crate) use auth::{
     UserArgs, UserCommand, UserGetArgs,
 };
 pub(crate) use concurrency::{ElectArgs, LockArgs};
-pub(crate) use embedded::{ServeArgs, TourArgs};
 pub(crate) use global::{Credentials, Format, GlobalArgs};
 pub(crate) use kv::{CompactionArgs, DelArgs, GetArgs, PutArgs, TxnArgs};
 pub(crate) use lease::{KeepAliveArgs, LeaseArgs, LeaseCommand, TimeToLiveArgs};
@@ -37,6 +36,8 @@ pub(crate) use maintenance::{
 pub(crate) use member::{
     MemberAddArgs, MemberArgs, MemberCommand, MemberListArgs, MemberUpdateArgs,
 };
+pub(crate) use serve::ServeArgs;
+pub(crate) use tour::TourArgs;
 pub(crate) use watch::WatchArgs;
 
 /// Everything etcd from a terminal: etcdctl's commands, an embedded server, and a tour.

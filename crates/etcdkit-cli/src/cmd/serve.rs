@@ -26,12 +26,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result {
 
 async fn serve(args: &ServeArgs) -> Result {
     let mut builder = Server::builder()
-        .name(&args.name)
-        .advertise_client_urls(&args.advertise_client_urls)
-        .advertise_peer_urls(&args.initial_advertise_peer_urls)
-        .max_txn_ops(args.max_txn_ops)
-        .max_request_bytes(args.max_request_bytes);
-    for url in &args.listen_client_urls {
+        .name(&args.network.name)
+        .advertise_client_urls(&args.network.advertise_client_urls)
+        .advertise_peer_urls(&args.network.initial_advertise_peer_urls)
+        .max_txn_ops(args.limits.max_txn_ops)
+        .max_request_bytes(args.limits.max_request_bytes);
+    for url in &args.network.listen_client_urls {
         builder = builder.listen(url.trim());
     }
     let mut signals = Signals::listen()?;

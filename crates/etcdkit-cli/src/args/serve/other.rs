@@ -5,6 +5,8 @@ use clap::{
     parser::ValueSource,
 };
 
+use super::{storage, tls};
+
 /// Which of them were given.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OtherFlags {
@@ -14,33 +16,19 @@ pub(crate) struct OtherFlags {
     pub(crate) refused: Vec<(&'static str, &'static str)>,
 }
 
-const DURABLE: &str =
-    "keeping data on disk is not in this version of etcdkit; leave it out for a server in memory";
-const TLS: &str = "TLS on the embedded server is not in this version of etcdkit";
 const CONFIG: &str = "configuration files are not in this version of etcdkit; give flags";
 const CLUSTER: &str = "the embedded server is one node and joins no cluster";
 
+/// A flag that is refused, its variable, and why.
+pub(super) type Refusal = (&'static str, &'static str, &'static str);
+
 /// Refused, with their variables.
-const REFUSED: [(&str, &str, &str); 13] = [
-    ("cert-file", "ETCD_CERT_FILE", TLS),
-    ("client-cert-file", "ETCD_CLIENT_CERT_FILE", TLS),
-    ("client-crl-file", "ETCD_CLIENT_CRL_FILE", TLS),
-    ("client-key-file", "ETCD_CLIENT_KEY_FILE", TLS),
+const REFUSED: [Refusal; 5] = [
     ("config-file", "ETCD_CONFIG_FILE", CONFIG),
-    ("data-dir", "ETCD_DATA_DIR", DURABLE),
     ("discovery", "ETCD_DISCOVERY", CLUSTER),
     ("discovery-endpoints", "ETCD_DISCOVERY_ENDPOINTS", CLUSTER),
     ("discovery-srv", "ETCD_DISCOVERY_SRV", CLUSTER),
     ("discovery-token", "ETCD_DISCOVERY_TOKEN", CLUSTER),
-    ("key-file", "ETCD_KEY_FILE", TLS),
-    ("trusted-ca-file", "ETCD_TRUSTED_CA_FILE", TLS),
-    ("wal-dir", "ETCD_WAL_DIR", DURABLE),
-];
-
-/// Refused switches.
-const REFUSED_SWITCHES: [(&str, &str, &str); 2] = [
-    ("auto-tls", "ETCD_AUTO_TLS", TLS),
-    ("client-cert-auth", "ETCD_CLIENT_CERT_AUTH", TLS),
 ];
 
 /// Without effect. The flags of 3.4 to 3.7 that only tune, or that only concern peers and disks.
@@ -139,14 +127,24 @@ const IGNORED_SWITCHES: [&str; 20] = [
     "unsafe-no-fsync",
 ];
 
+/// Every refused flag that takes a value.
+fn values() -> impl Iterator<Item = &'static Refusal> {
+    REFUSED.iter().chain(&storage::REFUSED).chain(&tls::REFUSED)
+}
+
+/// Every refused switch.
+fn switches() -> impl Iterator<Item = &'static Refusal> {
+    tls::REFUSED_SWITCHES.iter()
+}
+
 impl Args for OtherFlags {
     fn augment_args(command: Command) -> Command {
         let flag = |name: &'static str| Arg::new(name).long(name).hide(true);
         let value = |name| flag(name).value_parser(OsStringValueParser::new());
         let switch = |name| flag(name).action(ArgAction::SetTrue);
         command
-            .args(REFUSED.map(|(name, variable, _)| value(name).env(variable)))
-            .args(REFUSED_SWITCHES.map(|(name, variable, _)| switch(name).env(variable)))
+            .args(values().map(|(name, variable, _)| value(name).env(variable)))
+            .args(switches().map(|(name, variable, _)| switch(name).env(variable)))
             .args(IGNORED.map(value))
             .args(IGNORED_SWITCHES.map(switch))
     }
@@ -162,7 +160,7 @@ impl FromArgMatches for OtherFlags {
             let source = matches.value_source(name);
             source.is_some_and(|source| source != ValueSource::DefaultValue)
         };
-        let refused = REFUSED.iter().chain(&REFUSED_SWITCHES);
+        let refused = values().chain(switches());
         let ignored = IGNORED.iter().chain(&IGNORED_SWITCHES);
         Ok(Self {
             ignored: ignored.copied().filter(|name| given(name)).collect(),

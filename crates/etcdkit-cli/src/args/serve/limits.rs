@@ -1,0 +1,28 @@
+//! How much one request may ask for.
+
+use clap::Args;
+
+use crate::golang::parse_usize;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LimitArgs {
+    /// Most operations in one transaction
+    #[arg(
+        long,
+        env = "ETCD_MAX_TXN_OPS",
+        default_value = "128",
+        value_parser = parse_usize,
+        value_name = "COUNT"
+    )]
+    pub(crate) max_txn_ops: usize,
+
+    /// Largest request to accept, in bytes
+    #[arg(
+        long,
+        env = "ETCD_MAX_REQUEST_BYTES",
+        default_value = "1572864",
+        value_parser = parse_usize,
+        value_name = "BYTES"
+    )]
+    pub(crate) max_request_bytes: usize,
+}
