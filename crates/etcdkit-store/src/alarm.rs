@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use etcdkit_proto::EtcdError;
 use etcdkit_proto::etcdserverpb::{AlarmMember, AlarmType};
+use prost::{DecodeError, Message};
 
+use crate::backend::{Bucket, Change, Entry};
+use crate::journal::Dirty;
 use crate::store::Store;
 
 /// The alarms that are raised, each for a member.
 #[derive(Debug, Default)]
 pub struct Alarms {
     raised: BTreeSet<(i32, u64)>,
+    pub(crate) dirty: Dirty<(i32, u64)>,
 }
 
 impl Alarms {
@@ -20,12 +25,14 @@ impl Alarms {
             return None;
         }
         self.raised.insert((alarm, member_id));
+        self.dirty.mark(&(alarm, member_id));
         Some(AlarmMember { member_id, alarm })
     }
 
     /// Takes an alarm back. Returns it if it was raised.
     pub fn deactivate(&mut self, member_id: u64, alarm: i32) -> Option<AlarmMember> {
         let was_raised = self.raised.remove(&(alarm, member_id));
+        self.dirty.mark(&(alarm, member_id));
         was_raised.then_some(AlarmMember { member_id, alarm })
     }
 
@@ -66,6 +73,32 @@ impl Alarms {
         Ok(())
     }
 
+    pub(crate) fn take_changes(&mut self, changes: &mut Vec<Change>) {
+        for alarm in self.dirty.take() {
+            let key = stored_key(alarm);
+            changes.push(if self.raised.contains(&alarm) {
+                Change::put(Bucket::Alarm, key, Bytes::new())
+            } else {
+                Change::Delete(Bucket::Alarm, key)
+            });
+        }
+    }
+
+    pub(crate) fn entries(&self, entries: &mut Vec<Entry>) {
+        entries.extend(self.raised.iter().map(|alarm| Entry {
+            bucket: Bucket::Alarm,
+            key: stored_key(*alarm),
+            value: Bytes::new(),
+        }));
+    }
+
+    /// Takes an alarm back from its stored form, which has it in its key.
+    pub(crate) fn recover(&mut self, key: &[u8]) -> Result<(), DecodeError> {
+        let AlarmMember { member_id, alarm } = AlarmMember::decode(key)?;
+        self.raised.insert((alarm, member_id));
+        Ok(())
+    }
+
     fn is_raised(&self, alarm: AlarmType) -> bool {
         let kind = alarm as i32;
         self.raised
@@ -73,6 +106,10 @@ impl Alarms {
             .next()
             .is_some()
     }
+}
+
+fn stored_key((alarm, member_id): (i32, u64)) -> Bytes {
+    AlarmMember { member_id, alarm }.encode_to_vec().into()
 }
 
 impl Store {

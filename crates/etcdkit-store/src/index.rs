@@ -106,6 +106,16 @@ impl Index {
         extra
     }
 
+    /// Appends a stored change, which is newer than all before it.
+    pub(crate) fn recover(&mut self, revision: Revision, tombstone: bool, kv: KeyValue) {
+        let key = kv.key.clone();
+        let change = Change {
+            revision,
+            kv: (!tombstone).then_some(kv),
+        };
+        self.update(&key, |_| (change, ()));
+    }
+
     /// Forgets what nobody may read once the main revision is compacted. Returns the revisions up
     /// to it that stay, sorted.
     pub(crate) fn compact(&mut self, at: i64) -> Vec<Revision> {

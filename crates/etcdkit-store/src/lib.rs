@@ -28,8 +28,14 @@
 //!
 //! [`Store::put`], [`Store::delete_range`] and [`Store::txn`] are each two steps. The `stage_…`
 //! half applies the write at the next revision, where later writes see it and reads do not.
-//! [`Store::staged`] lists what it stored, in the bytes etcd would write, for a backend to make
-//! durable. [`Store::publish`] then lets reads see it.
+//! [`Store::publish`] then lets reads see it.
+//!
+//! # Durable stores
+//!
+//! After [`Store::keep_journal`] the store notes what changes: also leases, users, roles, alarms
+//! and compactions. [`Store::take_changes`] gives a backend all of it as entries of etcd's own
+//! [`Bucket`]s, and [`Store::publish_up_to`] publishes it once they are written. A [`Recovery`] makes
+//! the same store of such entries again, also of those in a snapshot of a real etcd.
 //!
 //! # What follows etcd, and what does not
 //!
@@ -59,15 +65,18 @@
 
 mod alarm;
 mod auth;
+mod backend;
 pub mod check;
 mod compact;
 mod compare;
 mod hash;
 mod index;
+mod journal;
 mod lease;
 mod log;
 mod range;
 mod record;
+mod recovery;
 mod revision;
 mod span;
 mod store;
@@ -77,8 +86,11 @@ mod write;
 
 pub use alarm::Alarms;
 pub use auth::{Auth, Caller, Tokens};
+pub use backend::{Bucket, Change, Entry};
+pub use journal::{Batch, Position};
 pub use lease::{MAX_LEASE_TTL, MIN_LEASE_TTL};
 pub use record::Record;
+pub use recovery::{Recovery, RecoveryError};
 pub use revision::{RecordKey, Revision};
 pub use store::Store;
 pub use watch::{Next, StreamId, Watchers};

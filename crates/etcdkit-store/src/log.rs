@@ -17,6 +17,11 @@ impl Log {
         self.records.push(record);
     }
 
+    /// All records.
+    pub(crate) fn all(&self) -> &[Record] {
+        &self.records
+    }
+
     /// The records up to a main revision.
     pub(crate) fn up_to(&self, main: i64) -> &[Record] {
         self.records.get(..self.split(main)).unwrap_or_default()
@@ -41,8 +46,13 @@ impl Log {
         records.get(position.ok()?)
     }
 
-    /// Drops the records up to a main revision, but for those of the sorted list `kept`.
-    pub(crate) fn compact(&mut self, main: i64, kept: &[Revision]) {
+    /// Drops the records up to a main revision, but for those of the sorted list `kept`. Tells which.
+    pub(crate) fn compact(
+        &mut self,
+        main: i64,
+        kept: &[Revision],
+        mut dropped: impl FnMut(&Record),
+    ) {
         let mut kept = kept.iter().peekable();
         let bytes = &mut self.bytes;
         self.records.retain(|record| {
@@ -52,6 +62,7 @@ impl Log {
                     .is_some();
             if !stays {
                 *bytes -= record.len();
+                dropped(record);
             }
             stays
         });

@@ -58,6 +58,15 @@ impl Record {
         }
     }
 
+    /// A record as it was stored.
+    pub(crate) fn stored(key: RecordKey, value: Bytes) -> Self {
+        Self {
+            revision: key.revision(),
+            tombstone: key.is_tombstone(),
+            value,
+        }
+    }
+
     /// Where in history the change is.
     pub fn revision(&self) -> Revision {
         self.revision

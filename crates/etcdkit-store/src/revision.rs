@@ -28,6 +28,38 @@ impl RecordKey {
         Self { bytes, tombstone }
     }
 
+    /// Takes a stored key apart; `None` if it is none.
+    pub(crate) fn parse(key: &[u8]) -> Option<Self> {
+        let (main, rest) = key.split_first_chunk()?;
+        let (sub, tombstone) = match rest.strip_prefix(b"_")?.split_first_chunk()? {
+            (sub, []) => (sub, false),
+            (sub, b"t") => (sub, true),
+            _ => return None,
+        };
+        let revision = Revision {
+            main: i64::from_be_bytes(*main),
+            sub: i64::from_be_bytes(*sub),
+        };
+        let is_valid = revision.main >= 0 && revision.sub >= 0;
+        is_valid.then(|| Self::new(revision, tombstone))
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        let number = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&self.bytes[at..at + 8]);
+            i64::from_be_bytes(bytes)
+        };
+        Revision {
+            main: number(0),
+            sub: number(9),
+        }
+    }
+
+    pub(crate) fn is_tombstone(&self) -> bool {
+        self.tombstone
+    }
+
     /// The 17 bytes of a value's key, or the 18 of a tombstone's.
     pub fn as_slice(&self) -> &[u8] {
         if self.tombstone {
@@ -52,6 +84,25 @@ mod tests {
         assert_eq!(key.as_slice(), b"\0\0\0\0\0\0\x01\x02_\0\0\0\0\0\0\0\x03");
         let key = RecordKey::new(revision, true);
         assert_eq!(key.as_slice(), b"\0\0\0\0\0\0\x01\x02_\0\0\0\0\0\0\0\x03t");
+    }
+
+    #[test]
+    fn record_keys_are_taken_apart() {
+        for tombstone in [false, true] {
+            let revision = Revision {
+                main: 1 << 40,
+                sub: 7,
+            };
+            let key = RecordKey::new(revision, tombstone);
+            assert_eq!(RecordKey::parse(key.as_slice()), Some(key));
+            assert_eq!(key.revision(), revision);
+            assert_eq!(key.is_tombstone(), tombstone);
+        }
+        let whole = RecordKey::new(Revision::default(), true);
+        let whole = whole.as_slice();
+        for broken in [&whole[..16], &[whole, b"t"].concat(), b"", &[0xff; 17]] {
+            assert_eq!(RecordKey::parse(broken), None);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The store: its state and its entry points.
 
+use std::collections::VecDeque;
+
 use etcdkit_proto::EtcdError;
 use etcdkit_proto::etcdserverpb::{
     DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, RangeRequest, RangeResponse,
@@ -11,10 +13,12 @@ use crate::alarm::Alarms;
 use crate::auth::Auth;
 use crate::hash::CompactionHashes;
 use crate::index::Index;
+use crate::journal::Dirty;
 use crate::lease::Leases;
 use crate::log::Log;
 use crate::range;
 use crate::record::Record;
+use crate::revision::RecordKey;
 use crate::span::Span;
 use crate::write::Write;
 
@@ -34,7 +38,17 @@ pub struct Store {
     pub(crate) published: i64,
     /// The newest revision that writes see.
     pub(crate) staged: i64,
+    /// The newest revision that a backend was given.
+    pub(crate) taken: i64,
+    /// What reads are refused below.
     pub(crate) compacted: i64,
+    /// What writes are refused below.
+    pub(crate) staged_compacted: i64,
+    /// The compactions after `compacted`, which run once they are published.
+    pub(crate) staged_compactions: VecDeque<i64>,
+    pub(crate) dirty_compaction: Dirty<()>,
+    /// The records that compaction dropped, and a backend still has.
+    pub(crate) garbage: VecDeque<RecordKey>,
 }
 
 impl Default for Store {
@@ -55,7 +69,12 @@ impl Store {
             compaction_hashes: CompactionHashes::default(),
             published: 1,
             staged: 1,
+            taken: 1,
             compacted: -1,
+            staged_compacted: -1,
+            staged_compactions: VecDeque::new(),
+            dirty_compaction: Dirty::default(),
+            garbage: VecDeque::new(),
         }
     }
 
@@ -180,15 +199,9 @@ impl Store {
         Ok(response)
     }
 
-    /// The records stored since the last [`publish`](Self::publish), in order. No record, no new
-    /// revision.
-    pub fn staged(&self) -> &[Record] {
-        self.log.after(self.published)
-    }
-
     /// Lets reads see every staged change.
     pub fn publish(&mut self) {
-        self.published = self.staged;
+        self.publish_up_to(self.staged_position(), |_| {});
     }
 
     /// The published records after a revision, in order.

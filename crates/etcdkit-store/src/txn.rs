@@ -109,7 +109,7 @@ impl<'a> Checker<'a> {
         if range.revision > self.store.staged {
             return Err(EtcdError::FutureRevision);
         }
-        if range.revision < self.store.compacted {
+        if range.revision < self.store.staged_compacted {
             return Err(EtcdError::Compacted);
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 mod access;
 mod permissions;
+mod stored;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,6 +44,7 @@ pub struct Auth {
     roles: BTreeMap<String, Vec<Permission>>,
     /// By user: what all roles allow together.
     permissions: HashMap<String, Permissions>,
+    dirty: stored::DirtyAuth,
 }
 
 #[derive(Clone, Default)]
@@ -70,6 +72,7 @@ impl Default for Auth {
             users: BTreeMap::new(),
             roles: BTreeMap::new(),
             permissions: HashMap::new(),
+            dirty: stored::DirtyAuth::default(),
         }
     }
 }
@@ -99,6 +102,7 @@ impl Auth {
             return Err(EtcdError::RootRoleNotExist);
         }
         self.enabled = true;
+        self.dirty.state.mark(&());
         Ok(())
     }
 
@@ -107,6 +111,7 @@ impl Auth {
         let was_enabled = std::mem::replace(&mut self.enabled, false);
         if was_enabled {
             self.revision += 1;
+            self.dirty.state.mark(&());
         }
         was_enabled
     }
@@ -147,6 +152,7 @@ impl Auth {
             password_hash,
             roles: BTreeSet::new(),
         };
+        self.dirty.users.mark(&request.name);
         self.users.insert(request.name, user);
         self.changed();
         Ok(())
@@ -164,6 +170,7 @@ impl Auth {
         if self.users.remove(&request.name).is_none() {
             return Err(EtcdError::UserNotFound);
         }
+        self.dirty.users.mark(&request.name);
         self.changed();
         Ok(())
     }
@@ -181,6 +188,7 @@ impl Auth {
         if user.password_hash.is_some() {
             user.password_hash = Some(decoded(&request.hashed_password)?);
         }
+        self.dirty.users.mark(&request.name);
         self.changed();
         Ok(())
     }
@@ -198,6 +206,7 @@ impl Auth {
             return Err(EtcdError::RoleNotFound);
         }
         if user.roles.insert(request.role) {
+            self.dirty.users.mark(&request.user);
             self.changed();
         }
         Ok(())
@@ -219,6 +228,7 @@ impl Auth {
         if !self.user_mut(&request.name)?.roles.remove(&request.role) {
             return Err(EtcdError::RoleNotGranted);
         }
+        self.dirty.users.mark(&request.name);
         self.changed();
         Ok(())
     }
@@ -250,6 +260,7 @@ impl Auth {
         if self.roles.contains_key(&request.name) {
             return Err(EtcdError::RoleExists);
         }
+        self.dirty.roles.mark(&request.name);
         self.roles.insert(request.name, Vec::new());
         self.changed();
         Ok(())
@@ -267,8 +278,11 @@ impl Auth {
         if self.roles.remove(&request.role).is_none() {
             return Err(EtcdError::RoleNotFound);
         }
-        for user in self.users.values_mut() {
-            user.roles.remove(&request.role);
+        self.dirty.roles.mark(&request.role);
+        for (name, user) in &mut self.users {
+            if user.roles.remove(&request.role) {
+                self.dirty.users.mark(name);
+            }
         }
         self.changed();
         Ok(())
@@ -321,6 +335,7 @@ impl Auth {
                 granted.insert(after, new);
             }
         }
+        self.dirty.roles.mark(&request.name);
         self.changed();
         Ok(())
     }
@@ -342,6 +357,7 @@ impl Auth {
         if granted.len() == before {
             return Err(EtcdError::PermissionNotGranted);
         }
+        self.dirty.roles.mark(&request.role);
         self.changed();
         Ok(())
     }
@@ -357,6 +373,11 @@ impl Auth {
     /// Takes note of a change of users or roles.
     fn changed(&mut self) {
         self.revision += 1;
+        self.dirty.state.mark(&());
+        self.combine_permissions();
+    }
+
+    fn combine_permissions(&mut self) {
         let roles = &self.roles;
         self.permissions = self
             .users

@@ -3,6 +3,7 @@
 //! The store has no clock. Whoever calls says what time it is, as a [`Duration`] since an origin of
 //! the caller's choice; only differences matter, and time must not run backwards.
 
+mod stored;
 mod table;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use etcdkit_proto::etcdserverpb::{
     LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
 };
 
+pub(crate) use self::stored::StoredLease;
 pub(crate) use self::table::Leases;
 
 use crate::store::{Store, header};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use etcdkit_proto::EtcdError;
 
 use super::{MAX_LEASE_TTL, MIN_LEASE_TTL};
+use crate::journal::Dirty;
 
 /// The lease table.
 #[derive(Debug, Default)]
@@ -13,6 +14,7 @@ pub(crate) struct Leases {
     by_id: HashMap<i64, Lease>,
     /// Every lease once, the next to expire first.
     by_expiry: BTreeSet<(Duration, i64)>,
+    pub(crate) dirty: Dirty<i64>,
 }
 
 /// One lease.
@@ -62,6 +64,7 @@ impl Leases {
         };
         self.by_id.insert(id, lease);
         self.by_expiry.insert((expiry, id));
+        self.dirty.mark(&id);
         Ok(ttl)
     }
 
@@ -69,6 +72,7 @@ impl Leases {
     pub(crate) fn remove(&mut self, id: i64) -> Result<BTreeSet<Box<[u8]>>, EtcdError> {
         let lease = self.by_id.remove(&id).ok_or(EtcdError::LeaseNotFound)?;
         self.by_expiry.remove(&(lease.expiry, id));
+        self.dirty.mark(&id);
         Ok(lease.keys)
     }
 
@@ -82,6 +86,11 @@ impl Leases {
         lease.expiry = expiry(lease.ttl, now);
         self.by_expiry.insert((lease.expiry, id));
         Some(lease.ttl)
+    }
+
+    /// Every lease, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Lease)> {
+        self.by_id.iter().map(|(id, lease)| (*id, lease))
     }
 
     pub(crate) fn get(&self, id: i64) -> Option<&Lease> {

