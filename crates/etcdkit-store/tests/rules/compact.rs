@@ -81,9 +81,16 @@ fn a_tombstone_at_the_compacted_revision_stays_until_the_next() {
 #[test]
 fn staged_writes_survive_a_compaction() {
     let mut store = filled();
+    let request = |revision| etcdkit_proto::etcdserverpb::CompactionRequest {
+        revision,
+        ..Default::default()
+    };
+    assert_eq!(store.stage_compact(&request(9)), Err(FutureRevision));
+    store.stage_compact(&request(8)).unwrap();
+    let position = store.staged_position();
     store.stage_put(put("a", "staged")).unwrap();
-    assert_eq!(compact(&mut store, 9), Err(FutureRevision));
-    compact(&mut store, 8).unwrap();
+    store.publish_up_to(position, |_| {});
+    assert_eq!(store.compact_revision(), 8);
     assert_eq!(store.range(&get("a")).unwrap().kvs[0].value, "5");
     store.publish();
     assert_eq!(store.range(&get("a")).unwrap().kvs[0].value, "staged");
