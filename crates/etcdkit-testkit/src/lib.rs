@@ -2,6 +2,7 @@
 //!
 //! Not published. Everything here may assume a Unix machine and a test's tolerance for panics.
 
+pub mod alarm;
 pub mod certificates;
 pub mod conformance;
 pub mod differential;

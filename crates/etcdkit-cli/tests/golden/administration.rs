@@ -60,15 +60,14 @@ pub(crate) fn cluster() -> Vec<Case> {
         read(&["alarm", "list", "-w", "json"]),
         // Servers up to 3.4 send no header, which etcdctl up to 3.6 does not survive.
         read(&["alarm", "list", "-w", "fields"]).since(3, 7),
-        read(&["alarm", "disarm"]).real_only(),
+        read(&["alarm", "disarm"]),
         read(&["alarm", "list", "x"]),
         read(&["alarm", "disarm", "x"]),
-        write(&["defrag"]).varies().since(3, 6).real_only(),
+        write(&["defrag"]).varies().since(3, 6),
         write(&["defrag", "--cluster", "-w", "json"])
             .varies()
-            .since(3, 6)
-            .real_only(),
-        read(&["move-leader", "1"]).real_only(),
+            .since(3, 6),
+        read(&["move-leader", "1"]),
         read(&["move-leader"]),
         read(&["move-leader", "1", "2"]),
         read(&["move-leader", "xyz"]),
@@ -86,7 +85,7 @@ pub(crate) fn cluster() -> Vec<Case> {
         &["downgrade", "enable", "a", "b"],
     ];
     let downgrades = downgrades.into_iter().map(write);
-    cases.extend(downgrades.map(|case| case.since(3, 6).server(3, 5).real_only()));
+    cases.extend(downgrades.map(|case| case.since(3, 6).server(3, 5)));
     cases
 }
 

@@ -62,6 +62,16 @@ impl Etcdctl {
         found
     }
 
+    /// The one that came with an etcd.
+    pub(crate) fn of(etcd: &Binary) -> Self {
+        let path = etcd.path().with_file_name("etcdctl");
+        assert!(path.is_file(), "there is no etcdctl beside {etcd}");
+        Self {
+            version: version(&path),
+            path,
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

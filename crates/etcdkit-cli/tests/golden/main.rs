@@ -14,6 +14,7 @@ mod common;
 mod administration;
 mod cases;
 mod departures;
+mod drives;
 mod etcdctl;
 mod ids;
 mod mask;

@@ -4,22 +4,29 @@
 use std::process::Command;
 
 use etcdkit_testkit::etcd::{Binary, Cluster};
+use tokio::runtime::Runtime;
 
 use crate::{
     common::{clean, etcdkit, run},
+    drives::embedded,
     etcdctl::Etcdctl,
     running::Running,
 };
 
 /// A program on a server.
-struct Stage<'a> {
-    endpoint: &'a str,
+pub(crate) struct Stage<'a> {
+    pub(crate) endpoint: &'a str,
     /// etcdctl; etcdkit without it.
     etcdctl: Option<&'a Etcdctl>,
 }
 
-impl Stage<'_> {
-    fn command(&self) -> Command {
+impl<'a> Stage<'a> {
+    pub(crate) fn new(endpoint: &'a str, etcdctl: &'a Etcdctl) -> Self {
+        let etcdctl = Some(etcdctl);
+        Self { endpoint, etcdctl }
+    }
+
+    pub(crate) fn command(&self) -> Command {
         let mut command = match self.etcdctl {
             Some(etcdctl) => clean(etcdctl.path()),
             None => etcdkit(),
@@ -30,12 +37,12 @@ impl Stage<'_> {
         command
     }
 
-    fn start(&self, args: &[&str]) -> Running {
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(), args)
     }
 
     /// Runs another command to its end; by etcdkit, which is not what is compared here.
-    fn also(&self, args: &[&str]) -> String {
+    pub(crate) fn also(&self, args: &[&str]) -> String {
         let args = ["--endpoints", self.endpoint]
             .into_iter()
             .chain(args.iter().copied());
@@ -45,7 +52,7 @@ impl Stage<'_> {
     }
 
     /// Waits until there are so many keys with a prefix.
-    fn wait_for_keys(&self, prefix: &str, count: usize) {
+    pub(crate) fn wait_for_keys(&self, prefix: &str, count: usize) {
         let reached = format!("\"Count\" : {count}");
         let mut asked = 0;
         while !self
@@ -58,7 +65,7 @@ impl Stage<'_> {
     }
 
     /// The revision after the newest one.
-    fn next_revision(&self) -> String {
+    pub(crate) fn next_revision(&self) -> String {
         let fields = self.also(&["get", "none", "-w", "fields"]);
         let mut lines = fields.lines();
         let revision = lines.find_map(|line| line.strip_prefix("\"Revision\" : "));
@@ -67,18 +74,24 @@ impl Stage<'_> {
 }
 
 /// What was seen, in the order in which it was.
-type Seen = Vec<String>;
+pub(crate) type Seen = Vec<String>;
 
-fn compare(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Copy + Send + 'static) {
+/// Each etcdctl and etcdkit do the same on a real etcd; each etcdctl does on the embedded server what it
+/// does on the etcd that it came with.
+fn compare(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Copy) {
+    compare_programs(since, scene);
+    compare_servers(since, scene);
+}
+
+/// Each etcdctl and etcdkit do the same on a real etcd.
+fn compare_programs(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Copy) {
     let etcds = Binary::all().unwrap_or_else(|error| panic!("{error}"));
     let etcdctls = Etcdctl::all(&etcds);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = Runtime::new().unwrap();
     for etcd in &etcds {
         let act = |etcdctl: Option<&Etcdctl>| {
             let server = runtime.block_on(async { Cluster::builder(etcd).start().await.unwrap() });
-            let endpoint = server.endpoint();
-            let seen = scene(&Stage { endpoint, etcdctl });
-            seen.into_iter().map(|line| settle(&line)).collect::<Seen>()
+            act(server.endpoint(), etcdctl, scene)
         };
         let ours = act(None);
         for etcdctl in etcdctls.iter().filter(|etcdctl| etcdctl.version() >= since) {
@@ -88,13 +101,34 @@ fn compare(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Copy + Send +
                 true => ours.iter().map(|line| without_reason(line)).collect(),
                 false => ours.clone(),
             };
-            let etcd = etcd.version();
-            assert_eq!(
-                ours, theirs,
-                "etcdkit, and etcdctl {version:?} on etcd {etcd}"
-            );
+            assert_eq!(ours, theirs, "etcdkit, and etcdctl {version:?} on {etcd}");
         }
     }
+}
+
+/// Each etcdctl does on the embedded server what it does on the etcd that it came with.
+pub(crate) fn compare_servers(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen) {
+    let etcds = Binary::all().unwrap_or_else(|error| panic!("{error}"));
+    let runtime = Runtime::new().unwrap();
+    for etcd in &etcds {
+        let etcdctl = Etcdctl::of(etcd);
+        if etcdctl.version() < since {
+            continue;
+        }
+        let real = runtime.block_on(async { Cluster::builder(etcd).start().await.unwrap() });
+        let expected = act(real.endpoint(), Some(&etcdctl), &scene);
+        let server = runtime.block_on(embedded(etcd));
+        let found = act(&server.endpoint(), Some(&etcdctl), &scene);
+        assert_eq!(
+            found, expected,
+            "etcdctl on the embedded server, and on {etcd}"
+        );
+    }
+}
+
+fn act(endpoint: &str, etcdctl: Option<&Etcdctl>, scene: impl Fn(&Stage<'_>) -> Seen) -> Seen {
+    let seen = scene(&Stage { endpoint, etcdctl });
+    seen.into_iter().map(|line| settle(&line)).collect()
 }
 
 /// Takes out the ids of servers and leases, few of which begin with many zeros, and the terms.
@@ -130,7 +164,7 @@ fn without_reason(line: &str) -> String {
 }
 
 /// Puts what there is to watch: five changes, the last of them of `k/end`.
-fn history(stage: &Stage<'_>) {
+pub(crate) fn history(stage: &Stage<'_>) {
     stage.also(&["put", "k/1", "one"]);
     stage.also(&["put", "k/1", "<two> \"quoted\" é"]);
     stage.also(&["put", "other", "unseen"]);
@@ -338,7 +372,7 @@ fn leases_are_kept_alive_until_they_end() {
 
 #[test]
 fn snapshots_are_saved_and_told_of() {
-    compare((3, 4), |stage| {
+    compare_programs((3, 4), |stage| {
         history(stage);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a b.db");
