@@ -64,7 +64,7 @@ fn of(file: impl Read + Seek) -> Result<Status, Error> {
         ..Status::default()
     };
     let mut live = HashSet::new();
-    database.walk(|visit| {
+    database.walk(|visit| -> Result<(), Error> {
         let (hashed, more): (&[u8], &[u8]) = match visit {
             Visit::Bucket(name) => (name, &[]),
             Visit::Entry(entry) => {
@@ -226,7 +226,7 @@ mod tests {
                 "neither a branch nor a leaf",
                 vec![
                     page::leaf(2, 0, &[bucket_at("key", 3)]),
-                    page::of_kind(0x10, 3, 0, &[]),
+                    page::of_kind(0x10, 3),
                 ],
             ),
         ] {

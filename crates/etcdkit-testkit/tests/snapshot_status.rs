@@ -1,21 +1,16 @@
 //! What a snapshot file holds, as our reader and as etcd's own tools tell it.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use etcdkit::{Client, KeyRange};
-use etcdkit_snapshot::{Error, Status};
+use etcdkit_snapshot::{Draft, Error, Snapshot, Status, Visit};
 use etcdkit_testkit::etcd::{Binary, Cluster};
 
 /// What `snapshot status` of etcd's tool beside a server tells of a file.
 fn told_by_etcd(etcd: &Binary, snapshot: &Path) -> serde_json::Value {
-    let tool = match etcd.version().minor {
-        ..=4 => "etcdctl",
-        _ => "etcdutl",
-    };
-    let output = Command::new(etcd.path().with_file_name(tool))
-        .env_clear()
-        .env("ETCDCTL_API", "3")
-        .args(["snapshot", "status", "--write-out=json"])
+    let output = etcd
+        .snapshot_tool()
+        .args(["status", "--write-out=json"])
         .arg(snapshot)
         .output()
         .expect("etcd's tool");
@@ -100,6 +95,66 @@ async fn our_reader_tells_what_etcds_tools_tell() {
         let live = client.range(..).count_only().await.expect("a count").count;
         let status = etcdkit_snapshot::status(&path).expect("a status");
         assert_eq!(status.live_keys, live as u64, "{etcd}");
+    }
+}
+
+/// All that a file holds, written anew.
+fn written_again(path: &Path) -> Vec<u8> {
+    let mut draft = Draft::new();
+    let mut snapshot = Snapshot::open(path).expect("a snapshot");
+    let all = snapshot.read(|visit| match visit {
+        Visit::Bucket(name) => {
+            draft.bucket(name);
+            Ok(())
+        }
+        Visit::Entry(entry) => {
+            let (key, value) = (entry.key.to_vec(), entry.value.to_vec());
+            draft.push(entry.bucket, key, value)
+        }
+    });
+    all.expect("all of it");
+    let mut file = Vec::new();
+    draft.finish().write_to(&mut file).expect("memory takes it");
+    file
+}
+
+#[tokio::test]
+async fn etcds_tools_tell_of_what_we_write_what_they_tell_of_the_original() {
+    let all = Binary::all().expect("a real etcd");
+    for etcd in &all {
+        let mut cluster = Cluster::builder(etcd).start().await.expect("a cluster");
+        let client = Client::connect(cluster.endpoint()).await.expect("a client");
+        fill(&client).await;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let saved = folder.path().join("backup.db");
+        let snapshot = client.maintenance().snapshot().save(&saved).await;
+        snapshot.expect("a snapshot");
+        let backend = cluster.folder().join("m1/member/snap/db");
+        let running = Snapshot::open(&backend).map(|snapshot| snapshot.size());
+        assert!(matches!(running, Err(Error::InUse)), "{etcd}: {running:?}");
+        cluster.member(0).terminate().await.expect("its end");
+
+        // A snapshot, and the file of a stopped member, with pages that are free again.
+        for original in [saved, backend] {
+            let bytes = written_again(&original);
+            let ours = folder.path().join("ours.db");
+            fs::write(&ours, &bytes).expect("a file");
+            assert!(
+                written_again(&ours) == bytes,
+                "{etcd}: the same makes the same"
+            );
+            let status = etcdkit_snapshot::status(&ours).expect("a status");
+            let mut expected = etcdkit_snapshot::status(&original).expect("a status");
+            expected.total_size = status.total_size;
+            assert_eq!(status, expected, "{etcd}");
+            for tool in &all {
+                assert_eq!(
+                    told_by_us(tool, &status),
+                    told_by_etcd(tool, &ours),
+                    "{etcd}'s data written by us and read by {tool}"
+                );
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::page::{HEADER, number};
+use super::page::{HEADER, META, number};
 use crate::Error;
 
 const MAGIC: u32 = 0xed0c_daed;
@@ -14,6 +14,9 @@ const LENGTH: usize = SUMMED + 8;
 
 /// The page sizes that there are: that of the machine's memory when the file was made.
 const PAGE_SIZES: std::ops::RangeInclusive<u32> = 9..=18;
+
+/// Stands for the freelist's page where none is kept, as in the files of etcd itself on Linux.
+const NO_FREELIST: u64 = u64::MAX;
 
 /// What a meta page says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +111,35 @@ impl Meta {
         })
     }
 
+    /// The meta data of a file that has just been made.
+    pub(super) fn new(page_size: u32, root: u64, pages: u64) -> Self {
+        Self {
+            page_size,
+            root,
+            pages,
+            transaction: 0,
+        }
+    }
+
+    /// The meta page of this number, 0 or 1. The second one is the newer.
+    pub(super) fn page(&self, id: u64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.page_size as usize);
+        bytes.extend_from_slice(&id.to_le_bytes());
+        bytes.extend_from_slice(&META.to_le_bytes());
+        bytes.resize(HEADER, 0);
+        for word in [MAGIC, VERSION, self.page_size, 0] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        let transaction = self.transaction + id;
+        for long in [self.root, 0, NO_FREELIST, self.pages, transaction] {
+            bytes.extend_from_slice(&long.to_le_bytes());
+        }
+        let sum = fnv1a(bytes.get(HEADER..).unwrap_or_default());
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        bytes.resize(self.page_size as usize, 0);
+        bytes
+    }
+
     /// How many bytes all pages take.
     pub(super) fn size(&self) -> u64 {
         self.pages.saturating_mul(self.page_size.into())
@@ -129,19 +161,7 @@ pub(super) mod tests {
 
     /// A meta page of a size.
     pub(in crate::bolt) fn meta_page(page_size: u32, root: u64, pages: u64, id: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend_from_slice(&id.to_le_bytes());
-        bytes.extend_from_slice(&[4, 0, 0, 0, 0, 0, 0, 0]);
-        for word in [MAGIC, VERSION, page_size, 0] {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
-        for long in [root, 0, u64::MAX, pages, id] {
-            bytes.extend_from_slice(&long.to_le_bytes());
-        }
-        let sum = fnv1a(&bytes[HEADER..]);
-        bytes.extend_from_slice(&sum.to_le_bytes());
-        bytes.resize(page_size as usize, 0);
-        bytes
+        Meta::new(page_size, root, pages).page(id)
     }
 
     fn find(bytes: &[u8]) -> Result<Meta, Error> {

@@ -1,4 +1,4 @@
-//! A reader of bbolt's file format, version 2.
+//! bbolt's file format, version 2.
 //!
 //! A file is made of pages of equal size. The first two are meta pages, of which the newer valid one
 //! counts; it names the page of the root bucket. A bucket is a B+ tree of branch and leaf pages; the
@@ -6,13 +6,18 @@
 //! within the entry. All numbers are in the byte order of the machine that wrote them, which is little
 //! endian on all that etcd supports but one (s390x).
 //!
-//! The freelist is not read: what is reachable decides.
+//! The freelist is neither read nor written: what is reachable decides, for bbolt, too.
 
 mod meta;
 mod page;
+mod plan;
+mod sheet;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree;
+mod write;
+
+pub(crate) use self::write::{Bucket, File};
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -29,19 +34,22 @@ pub(crate) struct Database<R> {
 }
 
 /// An entry of a bucket.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
     /// The name of the bucket that it is in.
-    pub(crate) bucket: &'a [u8],
-    pub(crate) key: &'a [u8],
-    pub(crate) value: &'a [u8],
+    pub bucket: &'a [u8],
+    /// Its key, which no other entry of the bucket has.
+    pub key: &'a [u8],
+    /// Its value.
+    pub value: &'a [u8],
 }
 
-/// What a walk comes by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Visit<'a> {
-    /// A bucket begins; its name.
+/// What a snapshot is read as, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit<'a> {
+    /// A bucket begins; its name. The entries that follow are in it, until the next one begins.
     Bucket(&'a [u8]),
+    /// An entry of the bucket that has begun.
     Entry(Entry<'a>),
 }
 
@@ -65,22 +73,27 @@ impl<R: Read + Seek> Database<R> {
         })
     }
 
+    /// The file, for reading it otherwise.
+    pub(crate) fn file(&mut self) -> &mut R {
+        &mut self.file
+    }
+
     /// The size that the database takes in the file, in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.meta.size()
     }
 
     /// Visits all buckets of the root bucket and their entries, both in the order of their names.
-    pub(crate) fn walk(
+    pub(crate) fn walk<E: From<Error>>(
         &mut self,
-        mut visit: impl FnMut(Visit<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        mut visit: impl FnMut(Visit<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.reached.fill(0);
         let mut buckets = Tree::at(self.meta.root);
         while let Some(leaf) = buckets.next(self)? {
             let (page, element) = leaf;
             if !element.is_bucket {
-                return Err(Error::Foreign("an entry lies outside of all buckets"));
+                return Err(Error::Foreign("an entry lies outside of all buckets").into());
             }
             let name = element.key(&page)?.to_vec();
             let mut entries = Tree::of_bucket(page.id, element.value(&page)?)?;

@@ -1,4 +1,4 @@
-//! Branch and leaf pages.
+//! Branch and leaf pages, as they are read.
 
 use crate::Error;
 
@@ -6,13 +6,15 @@ use crate::Error;
 pub(super) const HEADER: usize = 16;
 
 /// The length of an element's header, on branch and leaf pages alike.
-const ELEMENT: usize = 16;
+pub(super) const ELEMENT: usize = 16;
 
-const BRANCH: u16 = 1;
-const LEAF: u16 = 2;
+/// The kinds of pages.
+pub(super) const BRANCH: u16 = 1;
+pub(super) const LEAF: u16 = 2;
+pub(super) const META: u16 = 4;
 
 /// Marks the entry of a bucket.
-const BUCKET: u32 = 1;
+pub(super) const BUCKET: u32 = 1;
 
 /// A branch or leaf page with its overflow, or the page within the entry of a small bucket.
 #[derive(Clone, Debug)]

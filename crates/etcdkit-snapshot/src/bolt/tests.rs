@@ -10,58 +10,41 @@ pub(crate) type Entry = (bool, Vec<u8>, Vec<u8>);
 
 pub(crate) mod page {
     use super::{Entry, PAGE};
+    use crate::bolt::sheet::{self, Slot};
 
     pub(crate) fn entry((key, value): (Vec<u8>, Vec<u8>)) -> Entry {
         (false, key, value)
     }
 
+    /// A leaf that says that so many further pages belong to it, which is for the caller to see to.
     pub(crate) fn leaf(id: u64, overflow: u32, entries: &[Entry]) -> Vec<u8> {
-        of_kind(2, id, overflow, entries)
+        of_size(id, overflow, entries, PAGE)
+    }
+
+    /// A leaf without anything behind its last entry.
+    pub(crate) fn inline(entries: &[Entry]) -> Vec<u8> {
+        of_size(0, 0, entries, 1)
+    }
+
+    fn of_size(id: u64, overflow: u32, entries: &[Entry], size: usize) -> Vec<u8> {
+        let slots = entries.iter().map(|(is_bucket, key, value)| Slot {
+            is_bucket: *is_bucket,
+            key,
+            value,
+        });
+        let mut bytes = sheet::leaf(id, slots, size);
+        bytes[12..16].copy_from_slice(&overflow.to_le_bytes());
+        bytes
     }
 
     pub(crate) fn branch(id: u64, children: &[(Vec<u8>, u64)]) -> Vec<u8> {
-        let mut elements = Vec::new();
-        let mut data = Vec::new();
-        for (index, (key, child)) in children.iter().enumerate() {
-            let position = (children.len() - index) * 16 + data.len();
-            elements.extend_from_slice(&(position as u32).to_le_bytes());
-            elements.extend_from_slice(&(key.len() as u32).to_le_bytes());
-            elements.extend_from_slice(&child.to_le_bytes());
-            data.extend_from_slice(key);
-        }
-        whole(1, id, 0, children.len(), elements, &data)
+        let children = children.iter().map(|(key, child)| (&key[..], *child));
+        sheet::branch(id, children, PAGE)
     }
 
-    pub(crate) fn of_kind(kind: u16, id: u64, overflow: u32, entries: &[Entry]) -> Vec<u8> {
-        let mut elements = Vec::new();
-        let mut data = Vec::new();
-        for (index, (is_bucket, key, value)) in entries.iter().enumerate() {
-            let position = (entries.len() - index) * 16 + data.len();
-            elements.extend_from_slice(&u32::from(*is_bucket).to_le_bytes());
-            for word in [position, key.len(), value.len()] {
-                elements.extend_from_slice(&(word as u32).to_le_bytes());
-            }
-            data.extend_from_slice(key);
-            data.extend_from_slice(value);
-        }
-        whole(kind, id, overflow, entries.len(), elements, &data)
-    }
-
-    fn whole(
-        kind: u16,
-        id: u64,
-        overflow: u32,
-        count: usize,
-        elements: Vec<u8>,
-        data: &[u8],
-    ) -> Vec<u8> {
-        let mut bytes = id.to_le_bytes().to_vec();
-        bytes.extend_from_slice(&kind.to_le_bytes());
-        bytes.extend_from_slice(&(count as u16).to_le_bytes());
-        bytes.extend_from_slice(&overflow.to_le_bytes());
-        bytes.extend(elements);
-        bytes.extend_from_slice(data);
-        assert!(bytes.len() <= PAGE, "a test's page is too full");
+    pub(crate) fn of_kind(kind: u16, id: u64) -> Vec<u8> {
+        let mut bytes = leaf(id, 0, &[]);
+        bytes[8..10].copy_from_slice(&kind.to_le_bytes());
         bytes
     }
 }
@@ -77,7 +60,7 @@ pub(crate) fn bucket_at(name: &str, root: u64) -> Entry {
 pub(crate) fn inline_bucket(name: &str, entries: &[(Vec<u8>, Vec<u8>)]) -> Entry {
     let entries: Vec<_> = entries.iter().cloned().map(page::entry).collect();
     let mut value = vec![0; 16];
-    value.extend(page::leaf(0, 0, &entries));
+    value.extend(page::inline(&entries));
     (true, name.into(), value)
 }
 
@@ -87,9 +70,8 @@ pub(crate) fn database(pages: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = meta_page(PAGE as u32, 2, count, 0);
     bytes.extend(meta_page(PAGE as u32, 2, count, 1));
     for page in pages {
-        let start = bytes.len();
+        assert_eq!(page.len(), PAGE, "a test's page is too full");
         bytes.extend_from_slice(page);
-        bytes.resize(start + PAGE, 0);
     }
     bytes
 }

@@ -106,6 +106,19 @@ impl Binary {
         self.version
     }
 
+    /// The subcommands of `snapshot` of the tool beside the binary that reads and restores files:
+    /// `etcdutl` or, before 3.5, `etcdctl`.
+    pub fn snapshot_tool(&self) -> Command {
+        let tool = match self.version.minor {
+            ..=4 => "etcdctl",
+            _ => "etcdutl",
+        };
+        let mut command = Command::new(self.path.with_file_name(tool));
+        // Its flags can come from variables, too; the tester's must not leak in.
+        command.env_clear().env("ETCDCTL_API", "3").arg("snapshot");
+        command
+    }
+
     /// Whether it can leave out fsync, which makes tests several times faster.
     pub fn has_unsafe_no_fsync(&self) -> bool {
         self.unsafe_no_fsync
