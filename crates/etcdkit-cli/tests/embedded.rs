@@ -551,3 +551,28 @@ fn prompts_come_before_their_answers() {
     assert_eq!(lines.next().unwrap().unwrap(), "SUCCESS");
     assert!(child.wait().unwrap().success());
 }
+
+/// etcd's documentation tells operators to do this.
+#[test]
+fn a_full_server_is_got_going_again() {
+    let server = Served::start(&["--quota-backend-bytes", "1000000"]);
+    let value = vec![b'x'; 300_000];
+    while server.run(&["put", "k"], &value).code == Some(0) {}
+    let ran = server.run(&["put", "small", "v"], b"");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("database space exceeded"), "{ran:?}");
+    let alarms = server.run(&["alarm", "list"], b"").stdout();
+    assert!(alarms.contains("alarm:NOSPACE"), "{alarms}");
+
+    let status = server
+        .run(&["endpoint", "status", "-w", "json"], b"")
+        .stdout();
+    let (_, revision) = status.split_once("\"revision\":").unwrap();
+    let (revision, _) = revision.split_once(',').unwrap();
+    assert_eq!(server.run(&["compact", revision], b"").code, Some(0));
+    assert_eq!(server.run(&["defrag"], b"").code, Some(0));
+    assert_eq!(server.run(&["put", "small", "v"], b"").code, Some(1));
+    let disarmed = server.run(&["alarm", "disarm"], b"").stdout();
+    assert!(disarmed.contains("alarm:NOSPACE"), "{disarmed}");
+    assert_eq!(server.run(&["put", "small", "v"], b"").code, Some(0));
+}

@@ -23,11 +23,14 @@ pub(crate) struct Applier {
     /// Locked after the store, never before it.
     hub: Mutex<Hub>,
     applied_index: AtomicU64,
+    /// The size of the engine after the last write, for who must not wait for the lock.
+    size: AtomicU64,
 }
 
 impl Applier {
     pub(crate) fn new(store: Store) -> Self {
         Self {
+            size: AtomicU64::new(store.size()),
             store: RwLock::new(store),
             hub: Mutex::default(),
             applied_index: AtomicU64::new(INDEX_AFTER_START),
@@ -75,6 +78,7 @@ impl Applier {
             [] => Vec::new(),
             records => self.hub.lock().map_err(broken)?.published(records),
         };
+        self.size.store(store.size(), Ordering::Relaxed);
         drop(store);
         woken.into_iter().for_each(Waker::wake);
         Ok(answer)
@@ -85,6 +89,11 @@ impl Applier {
         let store = self.store.read().map_err(broken)?;
         let mut hub = self.hub.lock().map_err(broken)?;
         Ok(f(&store, &mut hub))
+    }
+
+    /// The size of the database, in bytes, which the quota limits.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
     }
 
     /// What `raft_index` and `raft_applied_index` say: one more with each request applied.

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use etcdkit_store::Quota;
+
 use crate::listen::Address;
 use crate::password;
 use crate::server::{self, Server};
@@ -26,6 +28,7 @@ pub struct ServerBuilder {
     advertise_peer_urls: Vec<String>,
     max_request_bytes: usize,
     max_txn_ops: usize,
+    quota_backend_bytes: i64,
     watch_progress_notify_interval: Duration,
     auth_token_ttl: Duration,
     bcrypt_cost: u32,
@@ -50,6 +53,7 @@ impl Default for ServerBuilder {
             advertise_peer_urls: vec!["http://localhost:2380".to_owned()],
             max_request_bytes: 1_572_864,
             max_txn_ops: etcdkit_store::check::DEFAULT_MAX_TXN_OPS,
+            quota_backend_bytes: 0,
             watch_progress_notify_interval: Duration::from_secs(10 * 60),
             auth_token_ttl: Duration::from_secs(5 * 60),
             bcrypt_cost: password::DEFAULT_COST,
@@ -117,6 +121,31 @@ impl ServerBuilder {
     /// The most operations of a transaction; 128 unless set, as with etcd's `--max-txn-ops`.
     pub fn max_txn_ops(mut self, ops: usize) -> Self {
         self.max_txn_ops = ops;
+        self
+    }
+
+    /// How large the data may grow, history included, in bytes; 0 stands for etcd's default of 2 GiB,
+    /// which it is unless set, and a negative number for no limit, as with etcd's
+    /// `--quota-backend-bytes`.
+    ///
+    /// The first put, transaction that may put, or grant of a lease that would reach the quota is refused with
+    /// `etcdserver: mvcc: database space exceeded`, and raises the alarm `NOSPACE`. While that is
+    /// raised all of these are refused, also when there is room again; everything else goes on. To
+    /// get out: compact, defragment, then disarm the alarm.
+    ///
+    /// In memory the size is that of all revisions that are kept, so compacting alone makes room.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = etcdkit_server::Server::builder()
+    ///     .quota_backend_bytes(16 * 1024 * 1024)
+    ///     .start()
+    ///     .await?;
+    /// # server.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn quota_backend_bytes(mut self, bytes: i64) -> Self {
+        self.quota_backend_bytes = bytes;
         self
     }
 
@@ -222,6 +251,7 @@ impl ServerBuilder {
             advertise_peer_urls: self.advertise_peer_urls,
             max_request_bytes: self.max_request_bytes,
             max_txn_ops: self.max_txn_ops,
+            quota: Quota::new(self.quota_backend_bytes),
             watch_progress_notify_interval: self
                 .watch_progress_notify_interval
                 .max(SHORTEST_PROGRESS_INTERVAL),
@@ -250,6 +280,7 @@ pub(crate) struct Config {
     pub(crate) advertise_peer_urls: Vec<String>,
     pub(crate) max_request_bytes: usize,
     pub(crate) max_txn_ops: usize,
+    pub(crate) quota: Quota,
     pub(crate) watch_progress_notify_interval: Duration,
     pub(crate) auth_token_ttl: Duration,
     pub(crate) bcrypt_cost: u32,

@@ -19,8 +19,9 @@
 //!   [`Server::advance_time`] says so.
 //! * `Auth`: everything, with passwords hashed by bcrypt and etcd's "simple" tokens.
 //! * `Lock` and `Election`: everything.
-//! * `Maintenance`: everything but `Snapshot`. Alarms are raised by clients only, and keep others from
-//!   writing; there is nothing to defragment; a downgrade is taken note of.
+//! * `Maintenance`: everything but `Snapshot`. The alarm `NOSPACE` is raised when the data
+//!   reaches [its quota](ServerBuilder::quota_backend_bytes), others by clients only; all keep clients from
+//!   writing. There is nothing to defragment; a downgrade is taken note of.
 //! * `Cluster`: the one member, which can be listed and updated. gRPC health.
 //! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
 //! * Anything else is `Unimplemented`.

@@ -3,13 +3,16 @@
 use std::sync::RwLock;
 use std::time::Duration;
 
-use etcdkit_proto::etcdserverpb::ResponseHeader;
+use etcdkit_proto::EtcdError;
+use etcdkit_proto::etcdserverpb::{AlarmType, ResponseHeader};
+use etcdkit_store::Quota;
 use tokio::sync::{Notify, watch};
 
 use crate::applier::Applier;
 use crate::clock::Clock;
 use crate::downgrade::Downgrade;
 use crate::gate::Gate;
+use crate::grpc::Status;
 use crate::version::Version;
 
 /// etcd's `raft_term` after a first start; it rises by one with each restart of a durable server.
@@ -52,12 +55,14 @@ impl Identity {
     }
 }
 
-/// How much one request may ask for, and how often a watch hears of progress.
+/// How much one request may ask for, how large the data may grow, and how often a watch hears of
+/// progress.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_request_bytes: usize,
     pub(crate) max_txn_ops: usize,
     pub(crate) watch_progress_notify_interval: Duration,
+    pub(crate) quota: Quota,
 }
 
 impl Limits {
@@ -83,5 +88,28 @@ impl Node {
         if let Some(header) = header {
             *header = self.header(header.revision);
         }
+    }
+
+    /// Refuses what would exceed the quota, and raises the alarm, which then keeps everybody from
+    /// putting anything until somebody takes it back.
+    ///
+    /// As in etcd, this comes before any other check. What runs at the same time may exceed the
+    /// quota together, by the size of the requests under way.
+    pub(crate) fn require_room(&self, cost: u64) -> Result<(), Status> {
+        let size = self.applier.size();
+        if self.limits.quota.admits(size, cost) {
+            return Ok(());
+        }
+        tracing::warn!(
+            size,
+            quota = self.limits.quota.bytes(),
+            "the data has reached its quota: compact and defragment, then disarm the alarm"
+        );
+        self.applier.apply_now(|store| {
+            let alarm = AlarmType::Nospace.into();
+            store.alarms_mut().activate(self.identity.member_id, alarm);
+            Ok(())
+        })?;
+        Err(EtcdError::NoSpace.into())
     }
 }

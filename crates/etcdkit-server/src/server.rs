@@ -76,6 +76,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
             max_request_bytes: config.max_request_bytes,
             max_txn_ops: config.max_txn_ops,
             watch_progress_notify_interval: config.watch_progress_notify_interval,
+            quota: config.quota,
         },
         stopping,
     });

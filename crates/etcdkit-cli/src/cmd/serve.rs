@@ -30,7 +30,8 @@ async fn serve(args: &ServeArgs) -> Result {
         .advertise_client_urls(&args.network.advertise_client_urls)
         .advertise_peer_urls(&args.network.initial_advertise_peer_urls)
         .max_txn_ops(args.limits.max_txn_ops)
-        .max_request_bytes(args.limits.max_request_bytes);
+        .max_request_bytes(args.limits.max_request_bytes)
+        .quota_backend_bytes(args.storage.quota_backend_bytes);
     for url in &args.network.listen_client_urls {
         builder = builder.listen(url.trim());
     }

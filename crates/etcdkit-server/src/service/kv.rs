@@ -1,7 +1,7 @@
 //! `etcdserverpb.KV`.
 //!
-//! Each request is checked in etcd's order: what is wrong with it by itself, then whose it is, its size, whether
-//! the caller may make it, and what the engine finds.
+//! Each request is checked in etcd's order: whether there is room for it, what is wrong with it by itself, then whose
+//! it is, its size, whether the caller may make it, and what the engine finds.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use etcdkit_proto::etcdserverpb::{
     TxnResponse, request_op::Request,
 };
 use etcdkit_proto::{Code, EtcdError};
-use etcdkit_store::{Store, check};
+use etcdkit_store::{Store, check, quota};
 use futures_core::Stream;
 use prost::Message;
 use prost::encoding::encoded_len_varint;
@@ -89,6 +89,7 @@ pub(crate) async fn put(
     credentials: &Credentials,
     request: PutRequest,
 ) -> Result<PutResponse, Status> {
+    node.require_room(quota::put_cost(&request))?;
     check::put(&request)?;
     let caller = node.identify(credentials)?;
     check_size(node, &request)?;
@@ -129,6 +130,8 @@ pub(crate) async fn txn(
     credentials: &Credentials,
     request: TxnRequest,
 ) -> Result<TxnResponse, Status> {
+    let cost = quota::txn_cost(&request);
+    node.require_room(cost)?;
     check::txn(&request, node.limits.max_txn_ops)?;
     let caller = node.identify(credentials)?;
     // etcd does not log a transaction that only reads, and limits the size of what it logs.
@@ -139,7 +142,8 @@ pub(crate) async fn txn(
     let mut response = node
         .applier
         .apply(move |store| {
-            if may_put(&request) {
+            // Nested puts count (3.6; 3.5 overlooks them).
+            if cost > 0 {
                 store.alarms().check_space()?;
             } else if !read_only {
                 store.alarms().check_intact()?;
@@ -174,15 +178,6 @@ pub(crate) async fn compact(
 /// etcd looks at the outermost operations only.
 fn is_read_only(request: &TxnRequest) -> bool {
     ops(request).all(|op| matches!(op.request, Some(Request::RequestRange(_))))
-}
-
-/// Whether a branch puts anything, nested ones included (3.6; 3.5 overlooks those).
-fn may_put(request: &TxnRequest) -> bool {
-    ops(request).any(|op| match &op.request {
-        Some(Request::RequestPut(_)) => true,
-        Some(Request::RequestTxn(nested)) => may_put(nested),
-        _ => false,
-    })
 }
 
 /// The outermost operations, of both branches.

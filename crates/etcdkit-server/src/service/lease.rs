@@ -7,7 +7,7 @@ use etcdkit_proto::etcdserverpb::{
     LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse,
     LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
 };
-use etcdkit_store::Store;
+use etcdkit_store::{Store, quota};
 use futures_core::Stream;
 use futures_util::stream::try_unfold;
 
@@ -21,6 +21,7 @@ pub(crate) async fn grant(
     credentials: &Credentials,
     mut request: LeaseGrantRequest,
 ) -> Result<LeaseGrantResponse, Status> {
+    node.require_room(quota::LEASE_GRANT_COST)?;
     node.require_user(credentials)?;
     let now = node.clock.now();
     let mut response = node

@@ -15,9 +15,6 @@ use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
 
-/// etcd's quota when none is configured, in bytes.
-const DEFAULT_QUOTA_BYTES: i64 = 2 * 1024 * 1024 * 1024;
-
 /// The state of the member. In memory, the database is as large as what it holds.
 pub(crate) async fn status(
     node: &Arc<Node>,
@@ -46,7 +43,7 @@ pub(crate) async fn status(
     };
     if identity.version.reports_storage() {
         response.storage_version = identity.version.of_cluster().to_string();
-        response.db_size_quota = DEFAULT_QUOTA_BYTES;
+        response.db_size_quota = node.limits.quota.bytes();
         response.downgrade_info = Some(node.downgrade.info());
     }
     Ok(response)
@@ -85,7 +82,8 @@ pub(crate) async fn hash(
     })
 }
 
-/// Lists, raises and takes back alarms. A raised one keeps clients from writing, as in etcd.
+/// Lists, raises and takes back alarms. A raised one keeps clients from writing, as in etcd, also
+/// when what raised it is over.
 pub(crate) async fn alarm(
     node: &Arc<Node>,
     credentials: &Credentials,

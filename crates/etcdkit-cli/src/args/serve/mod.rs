@@ -13,6 +13,7 @@ use clap::Parser;
 use limits::LimitArgs;
 use network::NetworkArgs;
 use other::OtherFlags;
+use storage::StorageArgs;
 
 /// Runs the embedded server: one etcd node, in memory
 ///
@@ -30,6 +31,9 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) storage: StorageArgs,
 
     /// What to log to standard error: debug, info, warn, error, dpanic, panic, or fatal
     #[arg(

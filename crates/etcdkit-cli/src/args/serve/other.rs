@@ -32,7 +32,7 @@ const REFUSED: [Refusal; 5] = [
 ];
 
 /// Without effect. The flags of 3.4 to 3.7 that only tune, or that only concern peers and disks.
-const IGNORED: [&str; 68] = [
+const IGNORED: [&str; 67] = [
     "auth-token",
     "auth-token-ttl",
     "auto-compaction-mode",
@@ -89,7 +89,6 @@ const IGNORED: [&str; 68] = [
     "peer-crl-file",
     "peer-key-file",
     "peer-trusted-ca-file",
-    "quota-backend-bytes",
     "raft-read-timeout",
     "raft-write-timeout",
     "self-signed-cert-validity",
