@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use etcdkit_store::Quota;
 
+use crate::gate::Gate;
 use crate::listen::Address;
 use crate::password;
 use crate::server::{self, Server};
+use crate::tls::{Security, ServerTls};
+use crate::token::AuthToken;
 use crate::version::{DEFAULT_VERSION, OLDEST_VERSION, Version};
 
 /// Where a server listens unless told otherwise: any free port of this machine only.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:0";
+
+/// How long a simple token is good for, in etcd too.
+const DEFAULT_TOKEN_TTL: Duration = Duration::from_secs(5 * 60);
 
 /// etcd's lower limit for the interval of progress notifications.
 const SHORTEST_PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -30,6 +36,8 @@ pub struct ServerBuilder {
     max_txn_ops: usize,
     quota_backend_bytes: i64,
     watch_progress_notify_interval: Duration,
+    tls: Option<ServerTls>,
+    auth_token: AuthToken,
     auth_token_ttl: Duration,
     bcrypt_cost: u32,
     version: String,
@@ -55,7 +63,9 @@ impl Default for ServerBuilder {
             max_txn_ops: etcdkit_store::check::DEFAULT_MAX_TXN_OPS,
             quota_backend_bytes: 0,
             watch_progress_notify_interval: Duration::from_secs(10 * 60),
-            auth_token_ttl: Duration::from_secs(5 * 60),
+            tls: None,
+            auth_token: AuthToken::default(),
+            auth_token_ttl: DEFAULT_TOKEN_TTL,
             bcrypt_cost: password::DEFAULT_COST,
             version: DEFAULT_VERSION.to_owned(),
             cluster_id: None,
@@ -66,10 +76,12 @@ impl Default for ServerBuilder {
 
 impl ServerBuilder {
     /// Listens on an address too: `host:port` or `http://host:port` (port 0 takes any free one), or
-    /// `unix:path`. May be called several times; `127.0.0.1:0` if never called.
+    /// `unix:path`; with TLS `https://host:port` or `unixs:path`, which need [`tls`](Self::tls). May be called
+    /// several times; `127.0.0.1:0` if never called. A TCP address given as `http` and as `https` speaks both,
+    /// as with etcd.
     ///
-    /// There is no TLS, and no authentication until a client turns it on: until then whoever reaches the
-    /// address may read and write.
+    /// There is no authentication until a client turns it on, or certificates are
+    /// [demanded](ServerTls::client_ca_file): until then whoever reaches the address may read and write.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         match &mut self.listen {
             Listen::On(addresses) => addresses.push(address.into()),
@@ -157,8 +169,21 @@ impl ServerBuilder {
         self
     }
 
-    /// How long the token of a user is good for after its last use; five minutes unless set, as with
-    /// etcd's `--auth-token-ttl`. [`Server::advance_time`] lets tokens age.
+    /// How the server proves who it is on addresses with TLS, and whether clients must. Other addresses
+    /// have no use for it.
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// What a user is given for a password; etcd's simple tokens unless set, as with its `--auth-token`.
+    pub fn auth_token(mut self, kind: AuthToken) -> Self {
+        self.auth_token = kind;
+        self
+    }
+
+    /// How long a simple token is good for after its last use; five minutes unless set, and if zero, as with
+    /// etcd's `--auth-token-ttl`. A [`Jwt`](crate::Jwt) has a time of its own. [`Server::advance_time`] lets tokens age.
     pub fn auth_token_ttl(mut self, ttl: Duration) -> Self {
         self.auth_token_ttl = ttl;
         self
@@ -196,8 +221,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError::Config`] for a setting that cannot be used; [`StartError::Listen`] when an
-    /// address cannot be listened on.
+    /// [`StartError::Config`] for a setting that cannot be used; [`StartError::MissingFeature`] for one that
+    /// this build does not know; [`StartError::Listen`] when an address cannot be listened on.
     pub async fn start(self) -> Result<Server, StartError> {
         server::start(self.validate()?).await
     }
@@ -208,13 +233,24 @@ impl ServerBuilder {
             Listen::Nowhere => Vec::new(),
             Listen::On(addresses) => addresses,
         };
-        let addresses = addresses
-            .iter()
-            .map(|text| {
-                Address::parse(text)
-                    .map_err(|reason| config("listen", format!("{text:?}: {reason}")))
-            })
-            .collect::<Result<_, _>>()?;
+        let mut listen = Vec::with_capacity(addresses.len());
+        for text in &addresses {
+            Address::parse(text)
+                .and_then(|address| address.add_to(&mut listen))
+                .map_err(|reason| config("listen", format!("{text:?}: {reason}")))?;
+        }
+        let secure = listen.iter().any(Address::is_secure);
+        let plain = listen.iter().any(Address::is_plain);
+        match &self.tls {
+            None if secure => {
+                let reason = "an address with TLS needs a certificate and its key".to_owned();
+                return Err(config("tls", reason));
+            }
+            Some(_) if plain => tracing::warn!(
+                "certificates are neither shown nor demanded on addresses without TLS"
+            ),
+            _ => {}
+        }
         let version = Version::parse(&self.version)
             .filter(|version| *version >= OLDEST_VERSION)
             .ok_or_else(|| {
@@ -244,8 +280,15 @@ impl ServerBuilder {
             let reason = format!("{}: expected a number from 4 to 31", self.bcrypt_cost);
             return Err(config("bcrypt_cost", reason));
         }
+        // etcd takes no time at all for the default.
+        let auth_token_ttl = match self.auth_token_ttl {
+            Duration::ZERO => DEFAULT_TOKEN_TTL,
+            ttl => ttl,
+        };
         Ok(Config {
-            addresses,
+            addresses: listen,
+            security: Security::new(self.tls)?,
+            gate: Gate::new(&self.auth_token, auth_token_ttl)?,
             name: self.name,
             advertise_client_urls: self.advertise_client_urls,
             advertise_peer_urls: self.advertise_peer_urls,
@@ -255,7 +298,6 @@ impl ServerBuilder {
             watch_progress_notify_interval: self
                 .watch_progress_notify_interval
                 .max(SHORTEST_PROGRESS_INTERVAL),
-            auth_token_ttl: self.auth_token_ttl,
             bcrypt_cost: self.bcrypt_cost,
             version,
             cluster_id: self.cluster_id.unwrap_or_else(random_id),
@@ -282,7 +324,8 @@ pub(crate) struct Config {
     pub(crate) max_txn_ops: usize,
     pub(crate) quota: Quota,
     pub(crate) watch_progress_notify_interval: Duration,
-    pub(crate) auth_token_ttl: Duration,
+    pub(crate) security: Security,
+    pub(crate) gate: Gate,
     pub(crate) bcrypt_cost: u32,
     pub(crate) version: Version,
     pub(crate) cluster_id: u64,
@@ -300,6 +343,14 @@ pub enum StartError {
         setting: &'static str,
         /// What is wrong with the value, and what is expected.
         reason: String,
+    },
+    /// A setting needs a feature of this crate that was left out of the build.
+    #[error("setting `{setting}` needs etcdkit-server's feature `{feature}`")]
+    MissingFeature {
+        /// The builder's method.
+        setting: &'static str,
+        /// The feature to build with.
+        feature: &'static str,
     },
     /// An address cannot be listened on; usually something else listens there.
     #[error("cannot listen on {address}: {source}")]

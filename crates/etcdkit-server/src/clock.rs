@@ -1,7 +1,7 @@
 //! The time that leases live in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -20,8 +20,17 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Duration {
-        let added = Duration::from_millis(self.added_millis.load(Ordering::Relaxed));
-        self.started.elapsed().saturating_add(added)
+        self.started.elapsed().saturating_add(self.added())
+    }
+
+    /// The time of day that others know too, since 1970, with what tests added to it.
+    pub(crate) fn unix_time(&self) -> Duration {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default().saturating_add(self.added())
+    }
+
+    fn added(&self) -> Duration {
+        Duration::from_millis(self.added_millis.load(Ordering::Relaxed))
     }
 
     /// Moves the time on, in whole milliseconds.

@@ -5,10 +5,13 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,6 +20,7 @@ use tokio::time::timeout;
 use crate::authority::RepairAuthority;
 use crate::node::Node;
 use crate::route::route;
+use crate::tls::{CertificateUser, Security};
 
 /// What a peer may send ahead on one stream: any request etcd accepts, without waiting.
 const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
@@ -35,12 +39,17 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// etcd's limit for the time that the headers of an HTTP/1 request may take.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
+/// The first byte of every TLS connection: the type of the record with the client's first message. No
+/// HTTP request begins so.
+const TLS_HANDSHAKE: u8 = 22;
+
 /// How long running calls may go on after the server was told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// All connections of one server.
 pub(crate) struct Connections {
     node: Arc<Node>,
+    security: Security,
     runtime: Handle,
     stopping: watch::Sender<bool>,
     /// `None` once the server has stopped.
@@ -59,9 +68,10 @@ impl std::fmt::Debug for Connections {
 
 impl Connections {
     /// Connections are served on the runtime that calls this.
-    pub(crate) fn new(node: Arc<Node>, stopping: watch::Sender<bool>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, security: Security, stopping: watch::Sender<bool>) -> Self {
         Self {
             node,
+            security,
             runtime: Handle::current(),
             stopping,
             tasks: Mutex::new(Some(JoinSet::new())),
@@ -77,11 +87,51 @@ impl Connections {
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        self.spawn(serve(
+            io,
+            None,
+            Arc::clone(&self.node),
+            self.stopping.subscribe(),
+        ))
+    }
+
+    /// Serves a connection that speaks TLS. The handshake keeps nobody else waiting.
+    pub(crate) fn serve_tls<I>(&self, io: I) -> Result<(), Stopped>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.spawn(serve_tls(
+            io,
+            self.security.clone(),
+            Arc::clone(&self.node),
+            self.stopping.subscribe(),
+        ))
+    }
+
+    /// Serves a connection that speaks TLS or not, as its first byte tells.
+    pub(crate) fn serve_either(&self, stream: TcpStream) -> Result<(), Stopped> {
+        let security = self.security.clone();
+        let node = Arc::clone(&self.node);
+        let mut stopping = self.stopping.subscribe();
+        self.spawn(async move {
+            let mut first = [0];
+            let known = tokio::select! {
+                known = timeout(HEADER_TIMEOUT, stream.peek(&mut first)) => known,
+                () = told_to_stop(&mut stopping) => return,
+            };
+            match (known, first) {
+                (Ok(Ok(1)), [TLS_HANDSHAKE]) => serve_tls(stream, security, node, stopping).await,
+                (Ok(Ok(1)), _) => serve(stream, None, node, stopping).await,
+                _ => tracing::debug!("a connection ended before its first byte"),
+            }
+        })
+    }
+
+    fn spawn(&self, serving: impl Future<Output = ()> + Send + 'static) -> Result<(), Stopped> {
         let mut tasks = self.tasks();
         let tasks = tasks.as_mut().ok_or(Stopped)?;
         // Connections that ended by themselves are forgotten when the next one comes.
         while tasks.try_join_next().is_some() {}
-        let serving = serve(io, Arc::clone(&self.node), self.stopping.subscribe());
         tasks.spawn_on(serving, &self.runtime);
         Ok(())
     }
@@ -121,13 +171,39 @@ impl Connections {
     }
 }
 
-/// HTTP/1 and HTTP/2 without TLS; the first bytes decide.
-async fn serve<I>(io: I, node: Arc<Node>, mut stopping: watch::Receiver<bool>)
-where
+/// Shakes hands and serves what comes then.
+async fn serve_tls<I>(
+    io: I,
+    security: Security,
+    node: Arc<Node>,
+    mut stopping: watch::Receiver<bool>,
+) where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(move |request| {
+    let secured = tokio::select! {
+        secured = security.accept(io) => secured,
+        () = told_to_stop(&mut stopping) => return,
+    };
+    match secured {
+        Ok((stream, user)) => serve(stream, user, node, stopping).await,
+        Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+/// HTTP/1 and HTTP/2; the first bytes decide.
+async fn serve<I>(
+    io: I,
+    user: Option<CertificateUser>,
+    node: Arc<Node>,
+    mut stopping: watch::Receiver<bool>,
+) where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let node = Arc::clone(&node);
+        if let Some(user) = &user {
+            request.extensions_mut().insert(user.clone());
+        }
         async move { Ok::<_, Infallible>(route(&node, request).await) }
     });
     let builder = http_builder();

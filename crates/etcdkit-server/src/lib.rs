@@ -17,7 +17,8 @@
 //! * `KV`: everything, and 3.7's `RangeStream`. `Watch`: everything; a peer that does not read costs
 //!   bounded memory and loses nothing. `Lease`: everything; leases expire on time, or when
 //!   [`Server::advance_time`] says so.
-//! * `Auth`: everything, with passwords hashed by bcrypt and etcd's "simple" tokens.
+//! * `Auth`: everything, with passwords hashed by bcrypt, etcd's "simple" tokens or [JSON Web Tokens](AuthToken),
+//!   and users by [their certificates](ServerTls::client_cert_auth).
 //! * `Lock` and `Election`: everything.
 //! * `Maintenance`: everything but `Snapshot`. The alarm `NOSPACE` is raised when the data
 //!   reaches [its quota](ServerBuilder::quota_backend_bytes), others by clients only; all keep clients from
@@ -31,7 +32,7 @@
 //!
 //! # What it is not
 //!
-//! One member without replication or TLS. When the process ends, the data is gone. Unlike
+//! One member without replication. When the process ends, the data is gone. Unlike
 //! etcd it does not end the connections of clients that ping more often than every five seconds.
 
 mod applier;
@@ -53,8 +54,15 @@ mod password;
 mod route;
 mod server;
 mod service;
+mod source;
+mod tls;
+mod token;
 mod version;
 
 pub use builder::{ServerBuilder, StartError};
 pub use connector::Connector;
 pub use server::{Server, ShutdownError};
+#[cfg(feature = "self-signed")]
+pub use tls::{Identity, SelfSigned, SelfSignedError};
+pub use tls::{ServerTls, TlsVersion};
+pub use token::{AuthToken, Jwt, SignMethod};

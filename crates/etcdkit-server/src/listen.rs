@@ -19,7 +19,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A parsed `listen` address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
+pub(crate) struct Address {
+    place: Place,
+    speaks: Speaks,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
     /// `host:port`; the host may be a name.
     Tcp(String),
     /// A socket file.
@@ -27,30 +33,74 @@ pub(crate) enum Address {
     Unix(PathBuf),
 }
 
+/// What is spoken at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaks {
+    Plain,
+    Tls,
+    /// Either, as the first byte of a connection tells; etcd does so if `http` and `https` are given with the same
+    /// address.
+    Both,
+}
+
 impl Address {
-    /// Takes `host:port`, `http://host:port`, `unix:path` and `unix://path`.
+    /// Takes `host:port`, `http://host:port`, `unix:path` and `unix://path`, and for TLS
+    /// `https://host:port`, `unixs:path` and `unixs://path`.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        if let Some(path) = text
-            .strip_prefix("unix://")
-            .or_else(|| text.strip_prefix("unix:"))
-        {
-            return Self::unix(path);
+        for (scheme, speaks) in [("unix:", Speaks::Plain), ("unixs:", Speaks::Tls)] {
+            if let Some(path) = text.strip_prefix(scheme) {
+                let place = Place::unix(path.strip_prefix("//").unwrap_or(path))?;
+                return Ok(Self { place, speaks });
+            }
         }
-        if text.starts_with("https://") {
-            return Err("TLS is not supported; use http://");
-        }
-        let authority = text.strip_prefix("http://").unwrap_or(text);
+        let (authority, speaks) = match text.strip_prefix("https://") {
+            Some(authority) => (authority, Speaks::Tls),
+            None => (text.strip_prefix("http://").unwrap_or(text), Speaks::Plain),
+        };
         let authority = authority.strip_suffix('/').unwrap_or(authority);
         match authority.rsplit_once(':') {
             Some((host, port))
                 if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok() =>
             {
-                Ok(Self::Tcp(authority.to_owned()))
+                let place = Place::Tcp(authority.to_owned());
+                Ok(Self { place, speaks })
             }
             _ => Err("expected host:port, such as 127.0.0.1:2379, or unix:path"),
         }
     }
 
+    /// Adds an address to others, or makes one that is there already speak both.
+    pub(crate) fn add_to(self, addresses: &mut Vec<Self>) -> Result<(), &'static str> {
+        let same = addresses
+            .iter_mut()
+            .find(|other| other.place == self.place && !self.place.is_any_port());
+        let Some(same) = same else {
+            addresses.push(self);
+            return Ok(());
+        };
+        match (&same.place, same.speaks == self.speaks) {
+            (_, true) => Err("the address is given twice"),
+            (Place::Tcp(_), false) => {
+                same.speaks = Speaks::Both;
+                Ok(())
+            }
+            #[cfg(unix)]
+            (Place::Unix(_), false) => Err("a socket file speaks either TLS or not"),
+        }
+    }
+
+    /// Whether TLS is spoken there.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.speaks != Speaks::Plain
+    }
+
+    /// Whether anything else than TLS is spoken there.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.speaks != Speaks::Tls
+    }
+}
+
+impl Place {
     #[cfg(unix)]
     fn unix(path: &str) -> Result<Self, &'static str> {
         match path {
@@ -63,21 +113,36 @@ impl Address {
     fn unix(_: &str) -> Result<Self, &'static str> {
         Err("unix sockets are not available on this system")
     }
+
+    /// Whether each use of it gets a port of its own.
+    fn is_any_port(&self) -> bool {
+        match self {
+            Self::Tcp(authority) => authority.ends_with(":0"),
+            #[cfg(unix)]
+            Self::Unix(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(authority) => f.write_str(authority),
+        match &self.place {
+            Place::Tcp(authority) => f.write_str(authority),
             #[cfg(unix)]
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Place::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
 
 /// A bound address.
 #[derive(Debug)]
-pub(crate) enum Listener {
+pub(crate) struct Listener {
+    socket: Socket,
+    speaks: Speaks,
+}
+
+#[derive(Debug)]
+enum Socket {
     Tcp(TcpListener, SocketAddr),
     #[cfg(unix)]
     Unix(UnixListener, SocketFile),
@@ -85,36 +150,51 @@ pub(crate) enum Listener {
 
 impl Listener {
     pub(crate) async fn bind(address: &Address) -> io::Result<Self> {
-        match address {
-            Address::Tcp(authority) => {
+        let socket = match &address.place {
+            Place::Tcp(authority) => {
                 let listener = TcpListener::bind(authority).await?;
                 let local = listener.local_addr()?;
-                Ok(Self::Tcp(listener, local))
+                Socket::Tcp(listener, local)
             }
             #[cfg(unix)]
-            Address::Unix(path) => {
+            Place::Unix(path) => {
                 remove_stale_socket(path)?;
                 let listener = UnixListener::bind(path)?;
-                Ok(Self::Unix(listener, SocketFile(path.clone())))
+                Socket::Unix(listener, SocketFile(path.clone()))
             }
-        }
+        };
+        let speaks = address.speaks;
+        Ok(Self { socket, speaks })
     }
 
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(_, local) => Some(*local),
+        match &self.socket {
+            Socket::Tcp(_, local) => Some(*local),
             #[cfg(unix)]
-            Self::Unix(..) => None,
+            Socket::Unix(..) => None,
         }
     }
 
-    /// What a client on this machine connects to.
-    pub(crate) fn endpoint(&self) -> String {
-        match self {
-            Self::Tcp(_, local) => format!("http://{}", reachable(*local)),
+    /// What clients on this machine connect to.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        let schemes: &[&str] = match (&self.socket, self.speaks) {
+            (Socket::Tcp(..), Speaks::Plain) => &["http"],
+            (Socket::Tcp(..), Speaks::Tls) => &["https"],
+            (Socket::Tcp(..), Speaks::Both) => &["http", "https"],
             #[cfg(unix)]
-            Self::Unix(_, file) => format!("unix://{}", file.0.display()),
-        }
+            (Socket::Unix(..), Speaks::Plain) => &["unix"],
+            #[cfg(unix)]
+            (Socket::Unix(..), _) => &["unixs"],
+        };
+        let place = match &self.socket {
+            Socket::Tcp(_, local) => reachable(*local).to_string(),
+            #[cfg(unix)]
+            Socket::Unix(_, file) => file.0.display().to_string(),
+        };
+        schemes
+            .iter()
+            .map(|scheme| format!("{scheme}://{place}"))
+            .collect()
     }
 
     /// Takes connections until the server stops.
@@ -132,19 +212,26 @@ impl Listener {
     }
 
     async fn accept_one(&self, connections: &Connections) -> io::Result<Result<(), Stopped>> {
-        match self {
-            Self::Tcp(listener, _) => {
+        match &self.socket {
+            Socket::Tcp(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 // Without it a small reply would wait for the peer's delayed acknowledgement.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "could not set TCP_NODELAY");
                 }
-                Ok(connections.serve(stream))
+                Ok(match self.speaks {
+                    Speaks::Plain => connections.serve(stream),
+                    Speaks::Tls => connections.serve_tls(stream),
+                    Speaks::Both => connections.serve_either(stream),
+                })
             }
             #[cfg(unix)]
-            Self::Unix(listener, _) => {
+            Socket::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                Ok(connections.serve(stream))
+                Ok(match self.speaks {
+                    Speaks::Plain => connections.serve(stream),
+                    Speaks::Tls | Speaks::Both => connections.serve_tls(stream),
+                })
             }
         }
     }
@@ -194,15 +281,21 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn tcp(authority: &str, speaks: Speaks) -> Address {
+        let place = Place::Tcp(authority.to_owned());
+        Address { place, speaks }
+    }
+
     #[test]
     fn addresses_have_a_host_and_a_port() {
-        for (text, authority) in [
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("http://localhost:2379", "localhost:2379"),
-            ("http://localhost:2379/", "localhost:2379"),
-            ("[::1]:2379", "[::1]:2379"),
+        for (text, authority, speaks) in [
+            ("127.0.0.1:0", "127.0.0.1:0", Speaks::Plain),
+            ("http://localhost:2379", "localhost:2379", Speaks::Plain),
+            ("http://localhost:2379/", "localhost:2379", Speaks::Plain),
+            ("https://localhost:2379", "localhost:2379", Speaks::Tls),
+            ("[::1]:2379", "[::1]:2379", Speaks::Plain),
         ] {
-            assert_eq!(Address::parse(text), Ok(Address::Tcp(authority.to_owned())));
+            assert_eq!(Address::parse(text), Ok(tcp(authority, speaks)));
         }
         for text in [
             "",
@@ -211,12 +304,44 @@ mod tests {
             "localhost",
             "localhost:",
             "a:99999",
-            "https://a:1",
+            "https://a",
             "ftp://a:1",
             "unix:",
+            "unixs://",
         ] {
             assert!(Address::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn socket_files_have_a_path() {
+        for (text, speaks) in [
+            ("unix:/run/a", Speaks::Plain),
+            ("unix:///run/a", Speaks::Plain),
+            ("unixs:/run/a", Speaks::Tls),
+            ("unixs:///run/a", Speaks::Tls),
+        ] {
+            let place = Place::Unix("/run/a".into());
+            assert_eq!(Address::parse(text), Ok(Address { place, speaks }));
+        }
+    }
+
+    #[test]
+    fn one_address_may_speak_both() {
+        let mut addresses = Vec::new();
+        let mut add = |text| Address::parse(text).unwrap().add_to(&mut addresses);
+        add("http://a:1").unwrap();
+        add("https://a:1").unwrap();
+        add("http://a:0").unwrap();
+        add("http://a:0").unwrap();
+        add("unix:/b").unwrap();
+        assert!(add("unixs:/b").is_err());
+        add("http://b:1").unwrap();
+        assert!(add("b:1").is_err());
+        assert_eq!(addresses.len(), 5);
+        assert_eq!(addresses[0], tcp("a:1", Speaks::Both));
+        assert!(addresses[0].is_secure() && addresses[0].is_plain());
     }
 
     #[test]

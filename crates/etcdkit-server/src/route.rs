@@ -45,7 +45,7 @@ async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
     };
     let call = Call {
         node,
-        credentials: Credentials::of(&parts.headers),
+        credentials: Credentials::of_call(&parts),
         body,
     };
     match (service, method) {

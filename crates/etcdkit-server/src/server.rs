@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use etcdkit_store::{Store, Tokens};
+use etcdkit_store::Store;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -15,7 +15,6 @@ use crate::connection::Connections;
 use crate::connector::Connector;
 use crate::downgrade::Downgrade;
 use crate::expiry;
-use crate::gate::Gate;
 use crate::listen::Listener;
 use crate::node::{Identity, Limits, Node};
 
@@ -47,7 +46,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
             })?;
         listeners.push(listener);
     }
-    let mut endpoints: Vec<String> = listeners.iter().map(Listener::endpoint).collect();
+    let mut endpoints: Vec<String> = listeners.iter().flat_map(Listener::endpoints).collect();
     if endpoints.is_empty() {
         endpoints.push(NO_ENDPOINT.to_owned());
     }
@@ -57,7 +56,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
     let node = Arc::new(Node {
         applier: Applier::new(Store::new()),
         clock: Clock::start(),
-        gate: Gate::new(Tokens::new(config.auth_token_ttl)),
+        gate: config.gate,
         downgrade: Downgrade::default(),
         bcrypt_cost: config.bcrypt_cost,
         expiry_changed: Notify::new(),
@@ -80,7 +79,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
         },
         stopping,
     });
-    let connections = Arc::new(Connections::new(Arc::clone(&node), stop));
+    let connections = Arc::new(Connections::new(Arc::clone(&node), config.security, stop));
     let mut tasks = JoinSet::new();
     tasks.spawn(expiry::run(node));
     for listener in listeners {

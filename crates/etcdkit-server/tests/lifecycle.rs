@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{WAYS, Way, all, channel, connect, kv, put, start};
 use etcdkit_proto::health::HealthCheckRequest;
 use etcdkit_proto::health::health_client::HealthClient;
-use etcdkit_server::{Server, StartError};
+use etcdkit_server::{AuthToken, Jwt, Server, ServerTls, SignMethod, StartError};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::Code;
@@ -27,7 +27,23 @@ async fn settings_that_cannot_be_used_are_named() {
         ),
         (
             Server::builder().listen("https://localhost:1"),
-            "TLS is not supported",
+            "`tls`: an address with TLS needs a certificate",
+        ),
+        (
+            Server::builder().listen("a:1").listen("http://a:1"),
+            "`listen`: \"http://a:1\": the address is given twice",
+        ),
+        (
+            Server::builder().tls(ServerTls::new()),
+            "`tls`: the server's certificate and key are missing",
+        ),
+        (
+            Server::builder().tls(ServerTls::new().identity_files("/nowhere", "/nowhere")),
+            "`tls`: the certificate file /nowhere: ",
+        ),
+        (
+            Server::builder().auth_token(AuthToken::Jwt(Jwt::new(SignMethod::Rs256))),
+            "`auth_token`: a private key or a public key is missing",
         ),
         (
             Server::builder().version("3.5.12"),

@@ -11,9 +11,6 @@ use crate::grpc::Status;
 use crate::node::Node;
 use crate::password;
 
-/// The random part of a token: letters of either case.
-const TOKEN_LETTERS: usize = 16;
-
 /// Logs a user in. The password is compared without holding up others, so users may change
 /// meanwhile; then it is compared anew.
 pub(crate) async fn authenticate(
@@ -30,7 +27,7 @@ pub(crate) async fn authenticate(
         if !password::matches(password.clone(), hash).await? {
             return Err(EtcdError::AuthFailed.into());
         }
-        let token = new_token(node)?;
+        let token = node.gate.new_token(node, &name, revision)?;
         let assigned = node
             .applier
             .apply(|store| {
@@ -41,7 +38,7 @@ pub(crate) async fn authenticate(
                     return Ok(None);
                 }
                 let now = node.clock.now();
-                node.gate.tokens().assign(token.clone(), name.clone(), now);
+                node.gate.admit(&token, &name, now);
                 Ok(Some(store.revision()))
             })
             .await?;
@@ -52,30 +49,6 @@ pub(crate) async fn authenticate(
             });
         }
     }
-}
-
-/// Like etcd's: sixteen letters and a number that only rises.
-fn new_token(node: &Node) -> Result<String, Status> {
-    const LETTERS: &[u8; 52] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let mut token = String::with_capacity(TOKEN_LETTERS + 8);
-    while token.len() < TOKEN_LETTERS {
-        let mut random = [0; 2 * TOKEN_LETTERS];
-        getrandom::fill(&mut random).map_err(|error| {
-            Status::new(
-                etcdkit_proto::Code::Internal,
-                format!("the system gave no random numbers for a token: {error}"),
-            )
-        })?;
-        // Six bits for each letter; those above the last letter are left out, so that all are
-        // equally likely.
-        let letters = random
-            .iter()
-            .filter_map(|byte| LETTERS.get(usize::from(byte & 63)));
-        let missing = TOKEN_LETTERS - token.len();
-        token.extend(letters.take(missing).map(|letter| char::from(*letter)));
-    }
-    token.push_str(&format!(".{}", node.applier.applied_index()));
-    Ok(token)
 }
 
 /// Makes a change that only root may make. Returns the header of the answer.
@@ -126,7 +99,7 @@ pub(crate) async fn disable(
 ) -> Result<AuthDisableResponse, Status> {
     let header = change(node, credentials, |auth| {
         if auth.disable() {
-            node.gate.tokens().forget_all();
+            node.gate.forget_all();
         }
         Ok(())
     })
@@ -179,7 +152,7 @@ pub(crate) async fn user_change_password(
     }
     let header = change(node, credentials, |auth| {
         auth.user_change_password(&request)?;
-        node.gate.tokens().forget_user(&request.name);
+        node.gate.forget_user(&request.name);
         Ok(())
     })
     .await?;
@@ -193,7 +166,7 @@ pub(crate) async fn user_delete(
 ) -> Result<AuthUserDeleteResponse, Status> {
     let header = change(node, credentials, |auth| {
         auth.user_delete(&request)?;
-        node.gate.tokens().forget_user(&request.name);
+        node.gate.forget_user(&request.name);
         Ok(())
     })
     .await?;

@@ -79,9 +79,9 @@ fn check_read(
     request: &RangeRequest,
 ) -> Result<(), EtcdError> {
     let caller = node.caller(store, credentials)?;
-    store
-        .auth()
-        .check_read(&caller, &request.key, &request.range_end)
+    let auth = store.auth();
+    auth.check_read(&caller, &request.key, &request.range_end)?;
+    auth.check_current(&caller)
 }
 
 pub(crate) async fn put(
@@ -149,6 +149,9 @@ pub(crate) async fn txn(
                 store.alarms().check_intact()?;
             }
             store.check_txn(&caller, &request)?;
+            if read_only {
+                store.auth().check_current(&caller)?;
+            }
             store.txn(request)
         })
         .await?;

@@ -98,3 +98,29 @@ impl Service<Uri> for TonicConnector {
         std::future::ready(self.0.open().map(TokioIo::new))
     }
 }
+
+/// A connector for tonic made of a function.
+#[derive(Clone)]
+pub(crate) struct ServiceFn<F>(F);
+
+pub(crate) fn service_fn<F>(connect: F) -> ServiceFn<F> {
+    ServiceFn(connect)
+}
+
+impl<F, T, Connecting> Service<Uri> for ServiceFn<F>
+where
+    F: FnMut(Uri) -> Connecting,
+    Connecting: Future<Output = std::io::Result<T>>,
+{
+    type Response = T;
+    type Error = std::io::Error;
+    type Future = Connecting;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Connecting {
+        (self.0)(uri)
+    }
+}
