@@ -13,7 +13,9 @@ use crate::gate::Credentials;
 use crate::grpc::{self, Requests, Status};
 use crate::http_api;
 use crate::node::Node;
-use crate::service::{auth, cluster, election, health, kv, lease, lock, maintenance, watch};
+use crate::service::{
+    auth, cluster, election, health, kv, lease, lock, maintenance, snapshot, watch,
+};
 
 /// The services of an etcd server; the methods that [`call`] does not list are not offered.
 const SERVICES: [&str; 9] = [
@@ -108,6 +110,7 @@ async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
         ("etcdserverpb.Maintenance", "Hash") => call.unary(maintenance::hash).await,
         ("etcdserverpb.Maintenance", "HashKV") => call.unary(maintenance::hash_kv).await,
         ("etcdserverpb.Maintenance", "MoveLeader") => call.unary(maintenance::move_leader).await,
+        ("etcdserverpb.Maintenance", "Snapshot") => call.server_streaming(snapshot::snapshot).await,
         ("etcdserverpb.Maintenance", "Status") => call.unary(maintenance::status).await,
 
         ("grpc.health.v1.Health", "Check") => call.unary(health::check).await,

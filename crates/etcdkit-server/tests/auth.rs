@@ -248,6 +248,7 @@ async fn every_service_asks_who_it_is() {
         refused!(leases.lease_keep_alive(tokio_stream::once(LeaseKeepAliveRequest::default())));
         refused!(maintenance.status(StatusRequest {}));
         refused!(maintenance.hash_kv(HashKvRequest::default()));
+        refused!(maintenance.snapshot(SnapshotRequest {}));
         refused!(maintenance.alarm(AlarmRequest::default()));
         refused!(cluster.member_list(MemberListRequest::default()));
         refused!(auth.auth_status(AuthStatusRequest {}));
@@ -278,6 +279,11 @@ async fn every_service_asks_who_it_is() {
         Code::PermissionDenied,
         DENIED,
     );
+    let snapshot = maintenance.snapshot(by(ann, SnapshotRequest {})).await;
+    is(&snapshot.unwrap_err(), Code::PermissionDenied, DENIED);
+    let root = guarded.root.as_str();
+    let snapshot = maintenance.snapshot(by(root, SnapshotRequest {})).await;
+    assert!(snapshot.unwrap().into_inner().message().await.is_ok());
 }
 
 #[tokio::test]

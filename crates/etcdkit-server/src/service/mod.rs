@@ -10,4 +10,5 @@ pub(crate) mod lock;
 pub(crate) mod maintenance;
 mod queue;
 mod range_stream;
+pub(crate) mod snapshot;
 pub(crate) mod watch;
