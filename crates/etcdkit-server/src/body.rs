@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use crate::grpc::Status;
@@ -43,6 +44,14 @@ impl Body {
     /// A call that succeeded without a reply.
     pub(crate) fn no_message() -> Self {
         Self(State::Trailers)
+    }
+
+    /// The framed reply of a unary call, and its trailers; the body itself if it is anything else.
+    pub(crate) fn into_reply(self) -> Result<(Bytes, HeaderMap), Self> {
+        match self.0 {
+            State::Message(message) => Ok((message, Status::ok_trailers())),
+            _ => Err(self),
+        }
     }
 
     pub(crate) fn messages(

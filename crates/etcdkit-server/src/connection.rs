@@ -5,11 +5,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::Request;
-use hyper::body::Incoming;
+use http::{Request, Response};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -18,23 +16,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::authority::RepairAuthority;
+use crate::body::Body;
+use crate::http2;
+use crate::incoming::Incoming;
 use crate::node::Node;
 use crate::route::route;
 use crate::tls::{CertificateUser, Security};
-
-/// What a peer may send ahead on one stream: any request etcd accepts, without waiting.
-const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
-
-/// What a peer may send ahead on one connection.
-const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
-
-/// How many calls a peer may cancel before the server has looked at them. The HTTP/2 library
-/// ends a connection at 20, which a client that drops a batch of calls reaches.
-const MAX_CANCELLED_CALLS: usize = 100_000;
-
-/// etcd's `--grpc-keepalive-interval` and `--grpc-keepalive-timeout`.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2 * 60 * 60);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// etcd's limit for the time that the headers of an HTTP/1 request may take.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -45,6 +32,8 @@ const TLS_HANDSHAKE: u8 = 22;
 
 /// How long running calls may go on after the server was told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// All connections of one server.
 pub(crate) struct Connections {
@@ -199,50 +188,55 @@ async fn serve<I>(
 ) where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let mut io = RepairAuthority::new(io);
+    let is_http2 = tokio::select! {
+        is_http2 = io.is_http2() => is_http2,
+        () = told_to_stop(&mut stopping) => return,
+    };
+    let answer = move |mut request: Request<Incoming>| {
         let node = Arc::clone(&node);
         if let Some(user) = &user {
             request.extensions_mut().insert(user.clone());
         }
-        async move { Ok::<_, Infallible>(route(&node, request).await) }
-    });
-    let builder = http_builder();
-    let mut connection =
-        pin!(builder.serve_connection(TokioIo::new(RepairAuthority::new(io)), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told_to_stop(&mut stopping) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        async move { route(&node, request).await }
+    };
+    let stop = told_to_stop(&mut stopping);
+    let ended: Result<(), BoxError> = match is_http2 {
+        Ok(true) => http2::serve(io, answer, stop).await.map_err(Into::into),
+        Ok(false) => http1(io, answer, stop).await.map_err(Into::into),
+        Err(error) => Err(error.into()),
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended with an error");
     }
 }
 
+async fn http1<I, F>(
+    io: I,
+    answer: impl Fn(Request<Incoming>) -> F + Send + Sync,
+    stop: impl Future<Output = ()> + Send,
+) -> hyper::Result<()>
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin,
+    F: Future<Output = Response<Body>> + Send,
+{
+    let service = service_fn(|request: Request<hyper::body::Incoming>| {
+        let answer = answer(request.map(Incoming::from));
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = stop => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
 async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
     // An error means that the server is gone, which is also a reason to stop.
     let _ = stopping.wait_for(|stopping| *stopping).await;
-}
-
-fn http_builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .auto_date_header(false)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        // etcd sets no limit, and many watches share one connection.
-        .max_concurrent_streams(None)
-        .max_pending_accept_reset_streams(MAX_CANCELLED_CALLS)
-        .max_local_error_reset_streams(MAX_CANCELLED_CALLS)
-        .keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-    builder
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use etcdkit_proto::Code;
 use futures_core::Stream;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use prost::Message;
 
 use crate::body::Body;
 use crate::gate::Credentials;
 use crate::grpc::{self, Requests, Status};
 use crate::http_api;
+use crate::incoming::Incoming;
 use crate::node::Node;
 use crate::service::{
     auth, cluster, election, health, kv, lease, lock, maintenance, snapshot, watch,
@@ -51,7 +51,7 @@ async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
         body,
     };
     match (service, method) {
-        ("etcdserverpb.KV", "Range") => call.unary(kv::range).await,
+        ("etcdserverpb.KV", "Range") => call.range().await,
         ("etcdserverpb.KV", "RangeStream") => call.server_streaming(kv::range_stream).await,
         ("etcdserverpb.KV", "Put") => call.unary(kv::put).await,
         ("etcdserverpb.KV", "DeleteRange") => call.unary(kv::delete_range).await,
@@ -139,6 +139,28 @@ impl Call<'_> {
         let max_bytes = self.node.limits.max_message_bytes();
         grpc::unary(self.body, max_bytes, async |request| {
             handler(self.node, &self.credentials, request).await
+        })
+        .await
+    }
+
+    /// A long read gets a task of its own, beside the other calls of its connection.
+    async fn range(self) -> Response<Body> {
+        let Self {
+            node,
+            credentials,
+            body,
+        } = self;
+        let max_bytes = node.limits.max_message_bytes();
+        grpc::unary_encoded(body, max_bytes, async |request| {
+            if !kv::may_be_long(&request) {
+                return grpc::encode(&kv::range(node, &credentials, request).await?);
+            }
+            let node = Arc::clone(node);
+            let read = tokio::spawn(async move {
+                grpc::encode(&kv::range(&node, &credentials, request).await?)
+            });
+            read.await
+                .unwrap_or_else(|_| Err(Status::new(Code::Internal, "the read ended early")))
         })
         .await
     }

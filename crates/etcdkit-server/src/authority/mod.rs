@@ -10,6 +10,7 @@
 
 mod hpack;
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -121,6 +122,37 @@ impl<I> RepairAuthority<I> {
     }
 }
 
+impl<I: AsyncRead + Unpin> RepairAuthority<I> {
+    /// Whether the peer speaks HTTP/2; waits for as many bytes as it takes to know. To be asked before
+    /// anything is read.
+    pub(crate) async fn is_http2(&mut self) -> io::Result<bool> {
+        poll_fn(|cx| {
+            while let State::Looking {
+                at: At::Preface, ..
+            } = self.state
+            {
+                ready!(self.poll_fill(cx))?;
+            }
+            Poll::Ready(Ok(self.buffer.starts_with(PREFACE)))
+        })
+        .await
+    }
+
+    /// Reads more, and looks at it.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut chunk = [0; CHUNK];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut chunk))?;
+        if chunk.filled().is_empty() {
+            self.state = State::Through;
+        } else {
+            self.buffer.extend_from_slice(chunk.filled());
+            self.look();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for RepairAuthority<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -145,15 +177,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for RepairAuthority<I> {
                 }
                 return Poll::Ready(Ok(()));
             }
-            let mut chunk = [0; CHUNK];
-            let mut chunk = ReadBuf::new(&mut chunk);
-            ready!(Pin::new(&mut this.io).poll_read(cx, &mut chunk))?;
-            if chunk.filled().is_empty() {
-                this.state = State::Through;
-            } else {
-                this.buffer.extend_from_slice(chunk.filled());
-                this.look();
-            }
+            ready!(this.poll_fill(cx))?;
         }
     }
 }

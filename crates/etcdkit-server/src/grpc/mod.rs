@@ -1,4 +1,4 @@
-//! gRPC over hyper: calls in, messages and a status out.
+//! gRPC: calls in, messages and a status out.
 //!
 //! Calls are framed here rather than by tonic's server, because etcd's answers to oversize,
 //! malformed and unknown calls have exact codes and texts, and a unary call then costs one buffer
@@ -14,7 +14,6 @@ use futures_core::Stream;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use prost::Message;
 use tokio::sync::watch;
 use tokio_stream::StreamExt as _;
@@ -23,9 +22,12 @@ pub(crate) use self::status::Status;
 
 pub(crate) use self::stream::{Requests, UntilStopped};
 
-use self::frame::{Messages, decode, encode};
+pub(crate) use self::frame::encode;
+
+use self::frame::{Messages, decode};
 use self::stream::Frames;
 use crate::body::Body;
+use crate::incoming::Incoming;
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
@@ -95,10 +97,22 @@ where
     Req: Message + Default,
     Reply: Message,
 {
-    let answer = async {
-        let request = only_message(body, max_bytes).await?;
-        encode(&handler(decode(request)?).await?)
-    };
+    unary_encoded(body, max_bytes, async |request| {
+        encode(&handler(request).await?)
+    })
+    .await
+}
+
+/// The same for a handler that [`encode`]s its reply itself.
+pub(crate) async fn unary_encoded<Req>(
+    body: Incoming,
+    max_bytes: usize,
+    handler: impl AsyncFnOnce(Req) -> Result<Bytes, Status>,
+) -> Response<Body>
+where
+    Req: Message + Default,
+{
+    let answer = async { handler(decode(only_message(body, max_bytes).await?)?).await };
     match answer.await {
         Ok(message) => reply(Body::message(message)),
         Err(status) => failed(&status),

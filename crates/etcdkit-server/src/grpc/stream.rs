@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use etcdkit_proto::EtcdError;
 use futures_core::Stream;
-use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use prost::Message;
 use tokio::sync::watch;
@@ -16,6 +15,7 @@ use tokio_stream::wrappers::WatchStream;
 
 use super::Status;
 use super::frame::{Messages, decode, encode_into};
+use crate::incoming::Incoming;
 
 /// How much of what is ready goes into one piece. Each piece costs the HTTP/2 layer far more than
 /// a small message costs to encode.

@@ -22,6 +22,14 @@ use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
 
+/// More keys than a reply should keep the other calls of its connection waiting for.
+const MANY_KEYS: i64 = 64;
+
+/// Whether a read may take long: of many keys, whose number is not limited.
+pub(crate) fn may_be_long(request: &RangeRequest) -> bool {
+    !request.range_end.is_empty() && !(1..=MANY_KEYS).contains(&request.limit)
+}
+
 pub(crate) async fn range(
     node: &Arc<Node>,
     credentials: &Credentials,

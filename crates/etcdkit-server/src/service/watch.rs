@@ -1,6 +1,6 @@
 //! `etcdserverpb.Watch`.
 //!
-//! Nothing is pushed: hyper polls a stream when the peer has room for more, and only then the next
+//! Nothing is pushed: a stream is polled when the peer has room for more, and only then the next
 //! response is made. What a peer does not take stays in the engine's log.
 
 use std::pin::Pin;

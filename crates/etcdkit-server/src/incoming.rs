@@ -1,0 +1,62 @@
+//! The body of every request.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+/// What follows a request's headers, over either version of HTTP.
+pub(crate) struct Incoming(Source);
+
+enum Source {
+    Http1(hyper::body::Incoming),
+    Http2(h2::RecvStream),
+}
+
+/// The rest of a request does not come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Broken;
+
+impl From<hyper::body::Incoming> for Incoming {
+    fn from(body: hyper::body::Incoming) -> Self {
+        Self(Source::Http1(body))
+    }
+}
+
+impl From<h2::RecvStream> for Incoming {
+    fn from(body: h2::RecvStream) -> Self {
+        Self(Source::Http2(body))
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.0 {
+            Source::Http1(body) => Pin::new(body).poll_frame(cx).map_err(|_| Broken),
+            // Trailers of a request mean nothing in gRPC.
+            Source::Http2(body) => Poll::Ready(match ready!(body.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    // Fails only for more than has come.
+                    let _ = body.flow_control().release_capacity(data.len());
+                    Some(Ok(Frame::data(data)))
+                }
+                Some(Err(_)) => Some(Err(Broken)),
+                None => None,
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Source::Http1(body) => body.is_end_stream(),
+            Source::Http2(body) => body.is_end_stream(),
+        }
+    }
+}
