@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use etcdkit_store::Quota;
 
+use crate::auto_compaction::AutoCompaction;
 use crate::gate::Gate;
 use crate::listen::Address;
 use crate::password;
@@ -35,6 +36,7 @@ pub struct ServerBuilder {
     max_request_bytes: usize,
     max_txn_ops: usize,
     quota_backend_bytes: i64,
+    auto_compaction: AutoCompaction,
     watch_progress_notify_interval: Duration,
     tls: Option<ServerTls>,
     auth_token: AuthToken,
@@ -62,6 +64,7 @@ impl Default for ServerBuilder {
             max_request_bytes: 1_572_864,
             max_txn_ops: etcdkit_store::check::DEFAULT_MAX_TXN_OPS,
             quota_backend_bytes: 0,
+            auto_compaction: AutoCompaction::Off,
             watch_progress_notify_interval: Duration::from_secs(10 * 60),
             tls: None,
             auth_token: AuthToken::default(),
@@ -158,6 +161,38 @@ impl ServerBuilder {
     /// ```
     pub fn quota_backend_bytes(mut self, bytes: i64) -> Self {
         self.quota_backend_bytes = bytes;
+        self
+    }
+
+    /// What history to forget without being asked; nothing unless set. The rules are those of etcd's
+    /// `--auto-compaction-mode` and `--auto-compaction-retention`:
+    ///
+    /// * [`Periodic`](AutoCompaction::Periodic): the revision is noted ten times in the retention, or in an hour if
+    ///   that is shorter. Nothing is compacted until the retention has passed. Then the oldest note is compacted, once in
+    ///   the retention or in an hour, so that history is kept for the retention and up to as long, or
+    ///   an hour, beyond it.
+    /// * [`Revision`](AutoCompaction::Revision): every five minutes all but the newest revisions are compacted.
+    ///
+    /// It follows the server's clock, which [`Server::advance_time`] moves on.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use etcdkit_server::{AutoCompaction, Server};
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hour = Duration::from_secs(3600);
+    /// let server = Server::builder()
+    ///     .auto_compaction(AutoCompaction::Periodic(hour))
+    ///     .start()
+    ///     .await?;
+    /// // … put keys …
+    /// server.advance_time(2 * hour);
+    /// // … only their newest revisions are left.
+    /// # server.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn auto_compaction(mut self, auto_compaction: AutoCompaction) -> Self {
+        self.auto_compaction = auto_compaction;
         self
     }
 
@@ -295,6 +330,7 @@ impl ServerBuilder {
             max_request_bytes: self.max_request_bytes,
             max_txn_ops: self.max_txn_ops,
             quota: Quota::new(self.quota_backend_bytes),
+            auto_compaction: self.auto_compaction,
             watch_progress_notify_interval: self
                 .watch_progress_notify_interval
                 .max(SHORTEST_PROGRESS_INTERVAL),
@@ -323,6 +359,7 @@ pub(crate) struct Config {
     pub(crate) max_request_bytes: usize,
     pub(crate) max_txn_ops: usize,
     pub(crate) quota: Quota,
+    pub(crate) auto_compaction: AutoCompaction,
     pub(crate) watch_progress_notify_interval: Duration,
     pub(crate) security: Security,
     pub(crate) gate: Gate,

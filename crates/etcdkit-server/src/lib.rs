@@ -37,6 +37,7 @@
 
 mod applier;
 mod authority;
+mod auto_compaction;
 mod body;
 mod builder;
 mod clock;
@@ -61,6 +62,7 @@ mod tls;
 mod token;
 mod version;
 
+pub use auto_compaction::AutoCompaction;
 pub use builder::{ServerBuilder, StartError};
 pub use connector::Connector;
 pub use server::{Server, ShutdownError};

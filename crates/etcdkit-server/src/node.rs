@@ -9,6 +9,7 @@ use etcdkit_store::Quota;
 use tokio::sync::{Notify, watch};
 
 use crate::applier::Applier;
+use crate::auto_compaction::AutoCompactor;
 use crate::clock::Clock;
 use crate::downgrade::Downgrade;
 use crate::gate::Gate;
@@ -30,6 +31,7 @@ pub(crate) struct Node {
     pub(crate) downgrade: Downgrade,
     /// How much work hashing a password is.
     pub(crate) bcrypt_cost: u32,
+    pub(crate) auto_compactor: AutoCompactor,
     /// Told when a lease may expire earlier than the next known expiry.
     pub(crate) expiry_changed: Notify,
     pub(crate) identity: Identity,

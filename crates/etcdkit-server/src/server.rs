@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::applier::Applier;
+use crate::auto_compaction::{self, AutoCompactor};
 use crate::builder::{Config, ServerBuilder, StartError};
 use crate::clock::Clock;
 use crate::connection::Connections;
@@ -29,7 +30,7 @@ const NO_ENDPOINT: &str = "http://embedded.invalid";
 #[derive(Debug)]
 pub struct Server {
     connections: Arc<Connections>,
-    /// Accepting connections, and expiring leases.
+    /// Accepting connections, expiring leases, and compacting automatically.
     tasks: JoinSet<()>,
     endpoints: Vec<String>,
     local_addr: Option<SocketAddr>,
@@ -53,9 +54,13 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
     let local_addr = listeners.iter().find_map(Listener::local_addr);
 
     let (stop, stopping) = watch::channel(false);
+    let clock = Clock::start();
+    let store = Store::new();
+    let revision = store.revision();
     let node = Arc::new(Node {
-        applier: Applier::new(Store::new()),
-        clock: Clock::start(),
+        applier: Applier::new(store),
+        auto_compactor: AutoCompactor::new(config.auto_compaction, clock.now(), revision),
+        clock,
         gate: config.gate,
         downgrade: Downgrade::default(),
         bcrypt_cost: config.bcrypt_cost,
@@ -81,6 +86,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
     });
     let connections = Arc::new(Connections::new(Arc::clone(&node), config.security, stop));
     let mut tasks = JoinSet::new();
+    tasks.spawn(auto_compaction::run(Arc::clone(&node)));
     tasks.spawn(expiry::run(node));
     for listener in listeners {
         tasks.spawn(listener.accept_all(Arc::clone(&connections)));
@@ -125,9 +131,10 @@ impl Server {
         Connector::new(Arc::downgrade(&self.connections))
     }
 
-    /// Lets leases and tokens of users age, as if the time had passed. When it returns, leases that
-    /// have expired by then are revoked and their keys deleted, so that tests of lost leases need not
-    /// wait.
+    /// Lets leases, tokens of users and history age, as if the time had passed without a request. When it
+    /// returns, leases that have expired by then are revoked and their keys deleted, and what
+    /// [`AutoCompaction`](crate::AutoCompaction) forgets by then is compacted, so that tests of lost leases and of
+    /// lost history need not wait.
     ///
     /// Nothing else ages: timeouts and the intervals of progress notifications do not.
     /// The time moves in whole milliseconds.
@@ -148,6 +155,7 @@ impl Server {
             tracing::error!(?status, "expired leases could not be revoked");
         }
         node.expiry_changed.notify_one();
+        auto_compaction::catch_up(node, node.clock.now());
     }
 
     /// Stops listening, refuses new calls, and waits until running calls have ended, at most

@@ -31,7 +31,8 @@ async fn serve(args: &ServeArgs) -> Result {
         .advertise_peer_urls(&args.network.initial_advertise_peer_urls)
         .max_txn_ops(args.limits.max_txn_ops)
         .max_request_bytes(args.limits.max_request_bytes)
-        .quota_backend_bytes(args.storage.quota_backend_bytes);
+        .quota_backend_bytes(args.storage.quota_backend_bytes)
+        .auto_compaction(args.storage.auto_compaction()?);
     for url in &args.network.listen_client_urls {
         builder = builder.listen(url.trim());
     }

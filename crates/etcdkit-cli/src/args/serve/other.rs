@@ -32,11 +32,9 @@ const REFUSED: [Refusal; 5] = [
 ];
 
 /// Without effect. The flags of 3.4 to 3.7 that only tune, or that only concern peers and disks.
-const IGNORED: [&str; 67] = [
+const IGNORED: [&str; 65] = [
     "auth-token",
     "auth-token-ttl",
-    "auto-compaction-mode",
-    "auto-compaction-retention",
     "backend-batch-interval",
     "backend-batch-limit",
     "backend-bbolt-freelist-type",

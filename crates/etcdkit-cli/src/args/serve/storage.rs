@@ -1,9 +1,23 @@
 //! Where the data is, and how much of it.
 
-use clap::Args;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use etcdkit_server::AutoCompaction;
 
 use super::other::Refusal;
-use crate::golang::parse_i64;
+use crate::{
+    error::{Exit, Failure, Result},
+    golang::{parse_duration, parse_i64, parse_i64_decimal},
+};
+
+const DURABLE: &str =
+    "keeping data on disk is not in this version of etcdkit; leave it out for a server in memory";
+
+pub(super) const REFUSED: [Refusal; 2] = [
+    ("data-dir", "ETCD_DATA_DIR", DURABLE),
+    ("wal-dir", "ETCD_WAL_DIR", DURABLE),
+];
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StorageArgs {
@@ -16,12 +30,110 @@ pub(crate) struct StorageArgs {
         value_name = "BYTES"
     )]
     pub(crate) quota_backend_bytes: i64,
+
+    /// How --auto-compaction-retention is meant: periodic, as a time, or revision, as so many revisions
+    #[arg(
+        long,
+        env = "ETCD_AUTO_COMPACTION_MODE",
+        default_value = "periodic",
+        value_name = "MODE"
+    )]
+    auto_compaction_mode: CompactionMode,
+
+    /// What history to keep, in hours or as 5m, or in revisions; 0 for all of it
+    #[arg(
+        long,
+        env = "ETCD_AUTO_COMPACTION_RETENTION",
+        default_value = "0",
+        value_name = "RETENTION"
+    )]
+    auto_compaction_retention: String,
 }
 
-const DURABLE: &str =
-    "keeping data on disk is not in this version of etcdkit; leave it out for a server in memory";
+/// etcd's ways of compacting now and then.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CompactionMode {
+    Periodic,
+    Revision,
+}
 
-pub(super) const REFUSED: [Refusal; 2] = [
-    ("data-dir", "ETCD_DATA_DIR", DURABLE),
-    ("wal-dir", "ETCD_WAL_DIR", DURABLE),
-];
+impl StorageArgs {
+    /// What to compact without being asked.
+    pub(crate) fn auto_compaction(&self) -> Result<AutoCompaction> {
+        let text = &self.auto_compaction_retention;
+        // A number without a unit means hours. Unlike etcd, which takes 5m for very many revisions,
+        // a time is no number of them.
+        let number = parse_i64_decimal(text).ok().filter(|number| *number >= 0);
+        let mode = match (self.auto_compaction_mode, number) {
+            (CompactionMode::Revision, Some(revisions)) => Ok(AutoCompaction::Revision(revisions)),
+            (CompactionMode::Revision, None) => {
+                Err(format!("{text:?} is not a number of revisions"))
+            }
+            (CompactionMode::Periodic, Some(hours)) => {
+                let seconds = hours.unsigned_abs().saturating_mul(60 * 60);
+                Ok(AutoCompaction::Periodic(Duration::from_secs(seconds)))
+            }
+            (CompactionMode::Periodic, None) => parse_duration(text).map(AutoCompaction::Periodic),
+        };
+        mode.map_err(|reason| {
+            Failure::new(
+                Exit::Error,
+                format!("--auto-compaction-retention: {reason}"),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Only {
+        #[command(flatten)]
+        storage: StorageArgs,
+    }
+
+    fn auto_compaction(words: &[&str]) -> Result<AutoCompaction> {
+        let words = std::iter::once("x").chain(words.iter().copied());
+        Only::try_parse_from(words)
+            .unwrap()
+            .storage
+            .auto_compaction()
+    }
+
+    #[test]
+    fn history_is_kept_as_etcd_keeps_it() {
+        let hours = |hours: u64| AutoCompaction::Periodic(Duration::from_secs(hours * 3600));
+        let revision = "--auto-compaction-mode=revision";
+        for (words, expected) in [
+            (&[][..], hours(0)),
+            (&["--auto-compaction-retention=0"], hours(0)),
+            (&["--auto-compaction-retention=8"], hours(8)),
+            (&["--auto-compaction-retention=24h"], hours(24)),
+            (
+                &["--auto-compaction-retention=5m"],
+                AutoCompaction::Periodic(Duration::from_secs(300)),
+            ),
+            (
+                &[revision, "--auto-compaction-retention=1000"],
+                AutoCompaction::Revision(1000),
+            ),
+            (&[revision], AutoCompaction::Revision(0)),
+        ] {
+            assert_eq!(auto_compaction(words).unwrap(), expected, "{words:?}");
+        }
+        for words in [
+            &["--auto-compaction-retention=-1"][..],
+            &["--auto-compaction-retention=5x"],
+            &["--auto-compaction-retention="],
+            &["--auto-compaction-retention=-5m"],
+            &[revision, "--auto-compaction-retention=5m"],
+            &[revision, "--auto-compaction-retention=-5"],
+        ] {
+            assert!(auto_compaction(words).is_err(), "{words:?}");
+        }
+    }
+}
