@@ -41,6 +41,9 @@ pub(super) struct Session {
     is_connected: bool,
     /// Whether a watch waits for an answer to a question for progress.
     is_progress_wanted: bool,
+    /// How many questions for progress of this connection have no answer. etcd answers in their order,
+    /// but not those it cannot.
+    questions: usize,
     cluster: Option<u64>,
     /// The latest header.
     header: Header,
@@ -159,7 +162,8 @@ impl Session {
         self.note_who_waits();
     }
 
-    pub(super) fn ask_for_progress(&self, out: &mut BytesMut) {
+    pub(super) fn ask_for_progress(&mut self, out: &mut BytesMut) {
+        self.questions += 1;
         request(RequestUnion::ProgressRequest(WatchProgressRequest {}), out);
     }
 
@@ -173,6 +177,7 @@ impl Session {
 
     pub(super) fn disconnected(&mut self) {
         self.is_connected = false;
+        self.questions = 0;
         self.creating.clear();
         self.watchers.values_mut().for_each(Watcher::disconnected);
         self.remove_if(|watcher| watcher.phase == Phase::Leaving, &WatchEnd::Closed);
@@ -282,7 +287,10 @@ impl Session {
         if watcher.is_confirmed() {
             observe::watch_resumed(watcher.next);
         }
-        request(RequestUnion::CreateRequest(watcher.create(wire_id)), out);
+        request(
+            RequestUnion::CreateRequest(watcher.create(wire_id, self.questions)),
+            out,
+        );
     }
 
     fn created(&mut self, header: Header, response: &WatchResponse) -> Duty {
@@ -323,8 +331,12 @@ impl Session {
     }
 
     fn progress(&mut self, header: Header, bytes: usize, out: &mut BytesMut) {
+        self.questions = self.questions.saturating_sub(1);
         for key in self.keys_where(|watcher| watcher.phase == Phase::Live) {
-            self.progress_of(key, header, bytes, out);
+            let watcher = self.watchers.get_mut(&key);
+            if watcher.is_some_and(|watcher| watcher.is_meant_by_promise_of(header.revision)) {
+                self.progress_of(key, header, bytes, out);
+            }
         }
         self.note_who_waits();
     }

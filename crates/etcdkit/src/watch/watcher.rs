@@ -40,6 +40,10 @@ pub(super) struct Watcher {
     parts: Vec<mvccpb::Event>,
     parts_bytes: usize,
     pub(super) wants_progress: bool,
+    /// How many answers may still come to questions for progress that were asked before it was created.
+    earlier_questions: usize,
+    /// The revision of the member when it confirmed the latest incarnation.
+    confirmed_at: Revision,
     /// Held for as long as the watch is on the stream.
     _seat: Seat,
     _observed: observe::Watching,
@@ -79,15 +83,19 @@ impl Watcher {
             parts: Vec::new(),
             parts_bytes: 0,
             wants_progress: false,
+            earlier_questions: 0,
+            confirmed_at: 0,
             _seat: seat,
             _observed: observe::Watching::begin(),
         }
     }
 
-    /// The request that makes the server begin where the program stands.
-    pub(super) fn create(&mut self, wire_id: i64) -> WatchCreateRequest {
+    /// The request that makes the server begin where the program stands. So many questions for progress
+    /// that went before it have no answer.
+    pub(super) fn create(&mut self, wire_id: i64, questions: usize) -> WatchCreateRequest {
         self.phase = Phase::Creating;
         self.wire_id = wire_id;
+        self.earlier_questions = questions;
         self.forget_parts();
         let spec = &self.spec;
         let filter = |on: bool, filter: FilterType| on.then_some(filter as i32);
@@ -111,8 +119,23 @@ impl Watcher {
         &self.spec.key
     }
 
-    pub(super) fn confirm(&self, header: Header) {
+    pub(super) fn confirm(&mut self, header: Header) {
+        self.confirmed_at = header.revision;
         self.feed.confirm(header);
+    }
+
+    /// Whether a promise for all watches of the stream is for this one, too.
+    ///
+    /// etcd (3.7.1 was seen to) sends confirmations and promises through different queues, so that the
+    /// promise may come second that was made first, when the watch was not there yet. Such a one goes
+    /// no further than the confirmation says the store was.
+    pub(super) fn is_meant_by_promise_of(&mut self, revision: Revision) -> bool {
+        let is_meant = self.earlier_questions == 0 || revision > self.confirmed_at;
+        self.earlier_questions = match is_meant {
+            true => 0,
+            false => self.earlier_questions - 1,
+        };
+        is_meant
     }
 
     pub(super) fn is_confirmed(&self) -> bool {

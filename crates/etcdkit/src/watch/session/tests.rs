@@ -295,6 +295,63 @@ fn progress_moves_the_start_and_is_told_to_those_who_asked() {
 }
 
 #[test]
+fn a_promise_made_before_a_watch_began_is_not_for_it() {
+    let mut bench = Bench::default();
+    bench.session.connected(&mut bench.out);
+    bench.open(1, spec("a"), 2, 100);
+    let first = creates(&mut bench.out)[0].watch_id;
+    bench.created(first, 20);
+    bench.session.ask_for_progress(&mut bench.out);
+    assert_eq!(requests(&mut bench.out).len(), 1);
+    // A watch from the past begins; its confirmation overtakes the answer.
+    let past = bench.open(2, spec("b"), 5, 100);
+    let id = creates(&mut bench.out)[0].watch_id;
+    bench.created(id, 20);
+    let promise = |revision| WatchResponse {
+        header: header(revision),
+        watch_id: NO_ID,
+        ..Default::default()
+    };
+    bench.receive(promise(20));
+    bench.events(id, vec![put(b"b", 7)]);
+    let Some(Next::Update { update, .. }) = poll(&past) else {
+        panic!("the event is lost")
+    };
+    assert_eq!(update.revision(), 7);
+    // The answer to a question that was asked of both.
+    bench.session.want_progress(2);
+    bench.session.ask_for_progress(&mut bench.out);
+    bench.receive(promise(20));
+    let Some(Next::Update { update, .. }) = poll(&past) else {
+        panic!("no progress")
+    };
+    assert!(update.is_progress());
+    assert_eq!(update.revision(), 20);
+}
+
+#[test]
+fn a_promise_of_more_than_there_was_when_a_watch_began_is_for_it() {
+    let mut bench = Bench::default();
+    bench.session.connected(&mut bench.out);
+    for _ in 0..3 {
+        // The server answers none of them.
+        bench.session.ask_for_progress(&mut bench.out);
+    }
+    requests(&mut bench.out);
+    let feed = bench.open(1, spec("a"), 5, 100);
+    let id = creates(&mut bench.out)[0].watch_id;
+    bench.created(id, 20);
+    bench.session.want_progress(1);
+    bench.session.ask_for_progress(&mut bench.out);
+    bench.receive(WatchResponse {
+        header: header(21),
+        watch_id: NO_ID,
+        ..Default::default()
+    });
+    assert!(matches!(poll(&feed), Some(Next::Update { update, .. }) if update.revision() == 21));
+}
+
+#[test]
 fn a_member_that_is_behind_is_checked_and_believed_only_then() {
     let mut bench = Bench::default();
     bench.session.connected(&mut bench.out);
