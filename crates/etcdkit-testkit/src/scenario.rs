@@ -30,6 +30,7 @@ use std::{
 
 use etcdkit::{Client, KeyRange, Revision};
 
+pub use replay::replay;
 pub use report::Report;
 pub use watching::{WatchKind, Watching};
 
@@ -304,7 +305,7 @@ impl Scenario {
 
     async fn replay(&self, from: Revision, until: Revision) -> Vec<Event> {
         let keys = KeyRange::prefix(self.prefix.as_str());
-        let read = replay::read(&self.endpoints, &keys, from, until);
+        let read = replay::replay(&self.endpoints, &keys, from, until);
         match tokio::time::timeout(PATIENCE, read).await {
             Ok(Ok(events)) => events,
             Ok(Err(error)) => panic!("{self}: the history cannot be read: {error}"),

@@ -27,6 +27,7 @@ mod tests;
 use std::fmt;
 
 use etcdkit::{KeyValue, Revision};
+use etcdkit_proto::mvccpb;
 
 pub use check::{Promise, Violation};
 pub use history::{Contradiction, History};
@@ -57,6 +58,16 @@ impl From<&etcdkit::Event> for Event {
             is_delete: event.is_delete(),
             kv: event.kv().clone(),
             prev_kv: event.prev_kv().cloned(),
+        }
+    }
+}
+
+impl From<mvccpb::Event> for Event {
+    fn from(event: mvccpb::Event) -> Self {
+        Self {
+            is_delete: event.r#type == mvccpb::event::EventType::Delete as i32,
+            kv: event.kv.unwrap_or_default().into(),
+            prev_kv: event.prev_kv.map(Into::into),
         }
     }
 }

@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use etcdkit::{KeyRange, Revision};
-use etcdkit_proto::{
-    etcdserverpb::{
-        WatchCreateRequest, WatchRequest, watch_client::WatchClient, watch_request::RequestUnion,
-    },
-    mvccpb,
+use etcdkit_proto::etcdserverpb::{
+    WatchCreateRequest, WatchRequest, watch_client::WatchClient, watch_request::RequestUnion,
 };
 use futures_util::{StreamExt, stream};
 use tonic::transport::Endpoint;
 
 use crate::watch_checker::Event;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every event of these keys from one revision on, up to and with another, at which one of them
 /// changed; from the first of these members that answers.
-pub(super) async fn read(
+///
+/// # Errors
+///
+/// When none of them answers, or the history is not there any more.
+pub async fn replay(
     endpoints: &[String],
     keys: &KeyRange<'_>,
     from: Revision,
@@ -63,19 +64,11 @@ async fn read_from(
         if response.canceled {
             return Err(response.cancel_reason.into());
         }
-        events.extend(response.events.into_iter().map(event));
+        events.extend(response.events.into_iter().map(Event::from));
         events.retain(|event: &Event| event.revision() <= until);
         if events.last().is_some_and(|last| last.revision() == until) {
             return Ok(events);
         }
     }
     Err("the watch ended early".into())
-}
-
-fn event(event: mvccpb::Event) -> Event {
-    Event {
-        is_delete: event.r#type == mvccpb::event::EventType::Delete as i32,
-        kv: event.kv.unwrap_or_default().into(),
-        prev_kv: event.prev_kv.map(Into::into),
-    }
 }
