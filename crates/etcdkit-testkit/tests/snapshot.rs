@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -64,14 +63,9 @@ fn files(folder: &Path) -> Vec<String> {
 
 /// Restores a snapshot with etcd's own tool, which verifies its digest.
 fn restore(etcd: &Binary, snapshot: &Path, into: &Path) {
-    let tool = match etcd.version().minor {
-        ..=4 => "etcdctl",
-        _ => "etcdutl",
-    };
-    let output = Command::new(etcd.path().with_file_name(tool))
-        .env_clear()
-        .env("ETCDCTL_API", "3")
-        .args(["snapshot", "restore"])
+    let output = etcd
+        .snapshot_tool()
+        .arg("restore")
         .arg(snapshot)
         .arg("--data-dir")
         .arg(into)

@@ -1,0 +1,264 @@
+//! Data moves from the embedded server into real clusters and back, by snapshot, and stays the same.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use etcdkit::{Client, ErrorKind, KeyRange, LeaseId, Op, Permission};
+use etcdkit_server::Server;
+use etcdkit_testkit::etcd::{Binary, Cluster};
+
+const PASSWORD: &str = "the word";
+
+/// Everything that must survive a move.
+#[derive(Debug)]
+struct Facts {
+    /// The hash of all records at each revision that can be read, and the compacted one.
+    hashes: Vec<(i64, u32, i64)>,
+    /// Each lease with its time to live in seconds and its keys.
+    leases: Vec<(LeaseId, u64, Vec<Bytes>)>,
+    users: Vec<(String, Vec<String>)>,
+    roles: Vec<(String, Vec<Permission>)>,
+}
+
+impl Facts {
+    /// Compares one after the other, so that a difference is found in the output.
+    fn check(&self, others: &Self, what: &str) {
+        assert_eq!(self.leases, others.leases, "{what}");
+        assert_eq!(self.users, others.users, "{what}");
+        assert_eq!(self.roles, others.roles, "{what}");
+        let differing = self.hashes.iter().zip(&others.hashes).find(|(a, b)| a != b);
+        assert_eq!(differing, None, "{what}");
+        assert_eq!(self.hashes.len(), others.hashes.len(), "{what}");
+    }
+}
+
+/// Reads the facts as root.
+async fn facts(client: &Client) -> Facts {
+    let endpoint = client.endpoints().next().expect("an endpoint").to_owned();
+    let maintenance = client.maintenance();
+    let newest = maintenance.hash_kv(&endpoint).await.expect("a hash");
+    let mut hashes = Vec::new();
+    // etcd 3.4 refuses the compacted revision itself.
+    for revision in newest.compact_revision + 1..=newest.header.revision {
+        let hash = maintenance.hash_kv(&endpoint).revision(revision).await;
+        let hash = hash.expect("a hash");
+        hashes.push((revision, hash.hash, hash.compact_revision));
+    }
+
+    let mut leases = Vec::new();
+    for lease in client.leases().list().await.expect("the leases").leases {
+        let lease = client.leases().time_to_live(lease).keys().await;
+        let mut lease = lease.expect("a lease");
+        lease.keys.sort_unstable();
+        leases.push((lease.id, lease.granted_ttl.as_secs(), lease.keys));
+    }
+    leases.sort_unstable_by_key(|(id, ..)| *id);
+
+    let mut users = Vec::new();
+    for name in client.auth().users().await.expect("the users").users {
+        let user = client.auth().user(&name).get().await.expect("a user");
+        users.push((name, user.roles));
+    }
+    let mut roles = Vec::new();
+    for name in client.auth().roles().await.expect("the roles").roles {
+        let role = client.auth().role(&name).get().await.expect("a role");
+        let permissions = match name.as_str() {
+            // It may do everything. Since 3.5 etcd shows that as a permission, which it does not store.
+            "root" => Vec::new(),
+            _ => role.permissions,
+        };
+        roles.push((name, permissions));
+    }
+    Facts {
+        hashes,
+        leases,
+        users,
+        roles,
+    }
+}
+
+/// A client of this user.
+async fn client_of(endpoint: &str, user: &str) -> Client {
+    let builder = Client::builder().endpoints([endpoint]).user(user, PASSWORD);
+    builder.connect().await.expect("a client")
+}
+
+/// Writes at random, the same for the same seed and the same store.
+async fn write(client: &Client, seed: u64, writes: usize, leases: &[LeaseId]) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..writes {
+        let key = format!("key/{:02}", random.u8(..40));
+        let value = "x".repeat(random.usize(..200));
+        match random.u8(..10) {
+            0 => {
+                let range = KeyRange::prefix(&key[..5]);
+                client.delete(range).await.expect("a delete");
+            }
+            1 => {
+                let ops = (0..random.usize(1..5)).map(|place| match random.bool() {
+                    true => Op::put(format!("{key}/{place}"), value.clone()),
+                    false => Op::delete(format!("key/{:02}", 50 + place)),
+                });
+                let ops: Vec<_> = ops.collect();
+                client.txn().then(ops).await.expect("a transaction");
+            }
+            2 => {
+                let lease = leases[random.usize(..leases.len())];
+                client.put(key, value).lease(lease).await.expect("a put");
+            }
+            3 => {
+                client.delete(key).await.expect("a delete");
+            }
+            _ => {
+                client.put(key, value).await.expect("a put");
+            }
+        }
+    }
+}
+
+/// The leases that [`fill`] grants and does not revoke.
+const LEASES: [LeaseId; 3] = [LeaseId(77), LeaseId(1 << 40), LeaseId(i64::MAX)];
+
+/// Something of everything, with authentication on at the end. Returns a client of root.
+async fn fill(endpoint: &str, seed: u64) -> Client {
+    let client = Client::connect(endpoint).await.expect("a client");
+    let revoked = LeaseId(5);
+    for lease in LEASES.into_iter().chain([revoked]) {
+        let ttl = Duration::from_secs(3000 + lease.0.rem_euclid(100) as u64);
+        let granted = client.leases().grant(ttl).id(lease).await;
+        granted.expect("a lease");
+    }
+    client
+        .put("revoked", "v")
+        .lease(revoked)
+        .await
+        .expect("a put");
+    write(&client, seed, 150, &LEASES).await;
+    for place in 0..3 {
+        let value = vec![b'0' + place; 1_000_000];
+        let key = format!("large/{place}");
+        client.put(key, value).await.expect("a put");
+    }
+    client.delete("large/1").await.expect("a delete");
+    client.leases().revoke(revoked).await.expect("its end");
+    for back in [100, 60] {
+        let newest = client.range("none").await.expect("a range").header.revision;
+        let compaction = client.compact(newest - back).physical();
+        compaction.await.expect("a compaction");
+        write(&client, seed + back as u64, 80, &LEASES).await;
+    }
+    // The newest change deletes, and all of its key's history.
+    client.put("gone", "v").await.expect("a put");
+    client.delete("gone").await.expect("a delete");
+
+    let auth = client.auth();
+    for (name, permissions) in [
+        ("root", vec![]),
+        (
+            "reader",
+            vec![
+                Permission::read(KeyRange::prefix("key/")),
+                Permission::read_write("large/0"),
+                Permission::write(KeyRange::from("z".to_owned()..)),
+            ],
+        ),
+        ("empty", vec![]),
+    ] {
+        // etcd has the role of root without being told.
+        auth.role(name).add().await.expect("a role");
+        for permission in permissions {
+            let granted = auth.role(name).grant(permission).await;
+            granted.expect("a permission");
+        }
+    }
+    for (name, roles) in [("root", vec!["root"]), ("ann", vec!["empty", "reader"])] {
+        auth.user(name).add(PASSWORD).await.expect("a user");
+        for role in roles {
+            auth.user(name).grant_role(role).await.expect("a role");
+        }
+    }
+    let certified = auth.user("certified").add_without_password().await;
+    certified.expect("a user");
+    auth.enable().await.expect("authentication");
+    client_of(endpoint, "root").await
+}
+
+/// Whether ann may what she might before.
+async fn check_ann(endpoint: &str, what: &str) {
+    let ann = client_of(endpoint, "ann").await;
+    ann.range(KeyRange::prefix("key/")).await.expect("may read");
+    let refused = ann.put("key/1", "v").await.expect_err("may not write");
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{what}");
+    let wrong = Client::builder()
+        .endpoints([endpoint])
+        .user("ann", "another word");
+    assert!(wrong.connect().await.is_err(), "{what}: any password does");
+}
+
+/// A snapshot as the client takes it, and, where there is one, as `etcdctl` of each etcd does.
+async fn snapshots(client: &Client, tools: &[Binary], folder: &Path) -> Vec<PathBuf> {
+    let ours = folder.join("ours.db");
+    let saved = client.maintenance().snapshot().save(&ours).await;
+    saved.expect("a snapshot");
+    let endpoint = client.endpoints().next().expect("an endpoint").to_owned();
+    let mut paths = vec![ours];
+    for tool in tools {
+        let path = folder.join(format!("{}.db", tool.version()));
+        let mut command = Command::new(tool.path().with_file_name("etcdctl"));
+        command
+            .env_clear()
+            .env("ETCDCTL_API", "3")
+            .args(["--endpoints", &endpoint, "--user"])
+            .arg(format!("root:{PASSWORD}"))
+            .args(["snapshot", "save"])
+            .arg(&path);
+        let output = tokio::task::spawn_blocking(move || command.output()).await;
+        let output = output.expect("no panic").expect("etcdctl");
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{tool}: {problem}");
+        paths.push(path);
+    }
+    paths
+}
+
+#[tokio::test]
+async fn the_embedded_server_moves_into_real_clusters() {
+    let seed = fastrand::u64(..1 << 60);
+    println!("seed {seed}");
+    let all = Binary::all().expect("a real etcd");
+    let server = Server::builder().start().await.expect("a server");
+    let ours = fill(&server.endpoint(), seed).await;
+    let before = facts(&ours).await;
+    assert!(before.hashes.len() > 50, "{before:?}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let paths = snapshots(&ours, &all, folder.path()).await;
+    // They hold the same, whoever takes them.
+    let first = etcdkit_snapshot::status(&paths[0]).expect("a status");
+    for path in &paths {
+        let status = etcdkit_snapshot::status(path).expect("a status");
+        assert_eq!(status.revision, first.revision);
+        assert_eq!(status.entries, first.entries);
+    }
+
+    let mut clusters = Vec::new();
+    for (etcd, path) in all.iter().zip(paths.iter().rev()) {
+        let cluster = Cluster::builder(etcd).restored_from(path).start().await;
+        let cluster = cluster.expect("a cluster");
+        let theirs = client_of(cluster.endpoint(), "root").await;
+        before.check(&facts(&theirs).await, &etcd.to_string());
+        check_ann(cluster.endpoint(), &etcd.to_string()).await;
+        clusters.push((etcd, cluster, theirs));
+    }
+
+    // From here on each goes its own way, and all the same.
+    write(&ours, seed ^ 1, 100, &LEASES).await;
+    let after = facts(&ours).await;
+    for (etcd, _cluster, theirs) in &clusters {
+        write(theirs, seed ^ 1, 100, &LEASES).await;
+        after.check(&facts(theirs).await, &etcd.to_string());
+    }
+}
