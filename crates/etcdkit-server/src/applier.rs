@@ -1,7 +1,7 @@
 //! The one owner of the engine: every front end reads and writes through it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::Waker;
 
 use etcdkit_proto::{Code, EtcdError};
@@ -9,6 +9,7 @@ use etcdkit_store::Store;
 
 use crate::grpc::Status;
 use crate::hub::Hub;
+use crate::leadership::Leadership;
 
 /// Where a fresh etcd stands before its first request: it has logged its own membership, its name
 /// and the cluster version.
@@ -25,15 +26,17 @@ pub(crate) struct Applier {
     applied_index: AtomicU64,
     /// The size of the engine after the last write, for who must not wait for the lock.
     size: AtomicU64,
+    leadership: Arc<Leadership>,
 }
 
 impl Applier {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, leadership: Arc<Leadership>) -> Self {
         Self {
             size: AtomicU64::new(store.size()),
             store: RwLock::new(store),
             hub: Mutex::default(),
             applied_index: AtomicU64::new(INDEX_AFTER_START),
+            leadership,
         }
     }
 
@@ -53,6 +56,7 @@ impl Applier {
         &self,
         write: impl FnOnce(&mut Store) -> Result<T, EtcdError>,
     ) -> Result<T, Status> {
+        self.leadership.needed_to_write().await?;
         self.apply_now(write)
     }
 

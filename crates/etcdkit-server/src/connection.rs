@@ -1,8 +1,11 @@
 //! Serving connections, of whatever kind, and ending them.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -67,7 +70,7 @@ impl Connections {
         }
     }
 
-    pub(crate) fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
 
@@ -119,6 +122,9 @@ impl Connections {
     fn spawn(&self, serving: impl Future<Output = ()> + Send + 'static) -> Result<(), Stopped> {
         let mut tasks = self.tasks();
         let tasks = tasks.as_mut().ok_or(Stopped)?;
+        if self.node.faults.is_refusing() {
+            return Ok(());
+        }
         // Connections that ended by themselves are forgotten when the next one comes.
         while tasks.try_join_next().is_some() {}
         tasks.spawn_on(serving, &self.runtime);
@@ -142,6 +148,13 @@ impl Connections {
         }
     }
 
+    /// Ends the connections that there are, and takes new ones.
+    pub(crate) fn cut_all(&self) {
+        if let Some(tasks) = self.tasks().as_mut() {
+            tasks.abort_all();
+        }
+    }
+
     /// Ends every connection at once.
     pub(crate) fn abort(&self) {
         // Dropping the set ends its tasks.
@@ -160,6 +173,19 @@ impl Connections {
     }
 }
 
+/// A connection, as its calls see it.
+pub(crate) struct Line {
+    pub(crate) node: Arc<Node>,
+    is_cut: AtomicBool,
+}
+
+impl Line {
+    /// Ends the connection, once the call that says so waits.
+    pub(crate) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Shakes hands and serves what comes then.
 async fn serve_tls<I>(
     io: I,
@@ -169,8 +195,9 @@ async fn serve_tls<I>(
 ) where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let mut handshake = pin!(security.accept(io));
     let secured = tokio::select! {
-        secured = security.accept(io) => secured,
+        secured = node.faults.unless_paused(handshake.as_mut()) => secured,
         () = told_to_stop(&mut stopping) => return,
     };
     match secured {
@@ -188,25 +215,41 @@ async fn serve<I>(
 ) where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let mut io = RepairAuthority::new(io);
-    let is_http2 = tokio::select! {
-        is_http2 = io.is_http2() => is_http2,
-        () = told_to_stop(&mut stopping) => return,
-    };
+    let line = Arc::new(Line {
+        node,
+        is_cut: AtomicBool::new(false),
+    });
+    let calls = Arc::clone(&line);
     let answer = move |mut request: Request<Incoming>| {
-        let node = Arc::clone(&node);
+        let line = Arc::clone(&calls);
         if let Some(user) = &user {
             request.extensions_mut().insert(user.clone());
         }
-        async move { route(&node, request).await }
+        async move { route(&line, request).await }
     };
-    let stop = told_to_stop(&mut stopping);
-    let ended: Result<(), BoxError> = match is_http2 {
-        Ok(true) => http2::serve(io, answer, stop).await.map_err(Into::into),
-        Ok(false) => http1(io, answer, stop).await.map_err(Into::into),
-        Err(error) => Err(error.into()),
+    let serving = async {
+        let mut io = RepairAuthority::new(io);
+        let is_http2 = tokio::select! {
+            is_http2 = io.is_http2() => is_http2?,
+            () = told_to_stop(&mut stopping) => return Ok(()),
+        };
+        let stop = told_to_stop(&mut stopping);
+        match is_http2 {
+            true => http2::serve(io, answer, stop).await?,
+            false => http1(io, answer, stop).await?,
+        }
+        Ok::<_, BoxError>(())
     };
-    if let Err(error) = ended {
+    let mut serving = pin!(serving);
+    let ended = poll_fn(|cx| {
+        ready!(line.node.faults.poll_running(cx));
+        match serving.as_mut().poll(cx) {
+            // Its calls are polled with it, so one that cuts it need not wake it.
+            Poll::Pending if line.is_cut.load(Ordering::Relaxed) => Poll::Ready(Ok(())),
+            polled => polled,
+        }
+    });
+    if let Err(error) = ended.await {
         tracing::debug!(%error, "a connection ended with an error");
     }
 }

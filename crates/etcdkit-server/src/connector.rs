@@ -18,8 +18,8 @@ const PIPE_BYTES: usize = 64 * 1024;
 /// [`Server::connector`](crate::Server::connector).
 ///
 /// Each call opens one in-memory pipe that speaks the same HTTP/1 and HTTP/2 as the port. The URI
-/// does not matter. Once the server has stopped, connecting fails with
-/// [`io::ErrorKind::ConnectionRefused`]. A connector does not keep its server alive.
+/// does not matter. Once the server has stopped, or while it was told to refuse connections, connecting fails
+/// with [`io::ErrorKind::ConnectionRefused`]. A connector does not keep its server alive.
 #[derive(Clone)]
 pub struct Connector {
     connections: Weak<Connections>,
@@ -42,6 +42,12 @@ impl Connector {
             )
         };
         let connections = self.connections.upgrade().ok_or_else(refused)?;
+        if connections.node().faults.is_refusing() {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                "the embedded server was told to refuse connections",
+            ));
+        }
         let (ours, theirs) = duplex(PIPE_BYTES);
         connections.serve(ours).map_err(|_| refused())?;
         Ok(theirs)

@@ -30,13 +30,19 @@ pub(crate) async fn run(node: Arc<Node>) {
 
 /// Revokes every lease that is due, each as a request of its own, as etcd does.
 pub(crate) fn revoke_expired(node: &Node) -> Result<(), Status> {
+    if node.stands_still() {
+        return Ok(());
+    }
     let now = node.clock.now();
     while let Some(id) = node.applier.read(|store| Ok(store.expired_lease(now)))? {
         node.applier.apply_now(|store| {
             // A client may have revoked or renewed it in between.
             match store.expired_lease(now) {
                 Some(still) if still == id => {
-                    store.lease_revoke(&LeaseRevokeRequest { id }).map(drop)
+                    store.lease_revoke(&LeaseRevokeRequest { id })?;
+                    node.metrics.leases_revoked.add(1);
+                    node.metrics.leases_expired.add(1);
+                    Ok(())
                 }
                 _ => Ok(()),
             }
@@ -46,6 +52,9 @@ pub(crate) fn revoke_expired(node: &Node) -> Result<(), Status> {
 }
 
 fn until_next(node: &Node) -> Result<Duration, Status> {
+    if node.stands_still() {
+        return Ok(LONGEST_SLEEP);
+    }
     let next = node.applier.read(|store| Ok(store.next_lease_expiry()))?;
     let sleep = next.map_or(LONGEST_SLEEP, |next| next.saturating_sub(node.clock.now()));
     Ok(sleep.min(LONGEST_SLEEP))

@@ -1,4 +1,4 @@
-//! The plain HTTP side of the client port: `/health` and `/version`.
+//! The plain HTTP side of the client port: `/health`, `/version` and `/metrics`.
 //!
 //! Bodies, codes and headers are those of etcd 3.6, whose handlers are Go's `net/http`.
 
@@ -10,9 +10,12 @@ use http::header::{
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::body::Body;
+use crate::metrics::page;
 use crate::node::Node;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const METRICS: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Answers a request that is not gRPC.
@@ -21,6 +24,7 @@ pub(crate) fn answer<B>(node: &Node, request: &Request<B>) -> Response<Body> {
         (&Method::OPTIONS, _) => Response::new(Body::empty()),
         (&Method::GET, "/health") => health(node, request.uri().query().unwrap_or_default()),
         (&Method::GET, "/version") => version(node),
+        (_, "/metrics") => metrics(node),
         (_, "/health" | "/version") => only_get(),
         _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
     };
@@ -34,6 +38,17 @@ pub(crate) fn answer<B>(node: &Node, request: &Request<B>) -> Response<Body> {
 /// A member alone in its cluster is healthy whenever it answers, unless an alarm is raised that the
 /// query does not exclude, as `exclude=NOSPACE` does.
 fn health(node: &Node, query: &str) -> Response<Body> {
+    let response = checked(node, query);
+    let metrics = &node.metrics;
+    let counter = match response.status() {
+        StatusCode::OK => &metrics.health_checks_passed,
+        _ => &metrics.health_checks_failed,
+    };
+    counter.add(1);
+    response
+}
+
+fn checked(node: &Node, query: &str) -> Response<Body> {
     let excluded = |name| {
         query
             .split('&')
@@ -51,12 +66,21 @@ fn health(node: &Node, query: &str) -> Response<Body> {
             Ok(known) => known.as_str_name(),
             Err(_) => "UNKNOWN",
         });
-    // etcd names no type here, and Go then finds plain text.
-    let Some(raised) = names.find(|name| !excluded(*name)) else {
-        return content(TEXT, r#"{"health":"true","reason":""}"#);
+    let reason = match names.find(|name| !excluded(*name)) {
+        Some(raised) => format!("ALARM {raised}"),
+        None if node.leadership.is_lost() => "RAFT NO LEADER".to_owned(),
+        // etcd names no type here, and Go then finds plain text.
+        None => return content(TEXT, r#"{"health":"true","reason":""}"#),
     };
-    let body = format!("{{\"health\":\"false\",\"reason\":\"ALARM {raised}\"}}\n");
+    let body = format!("{{\"health\":\"false\",\"reason\":\"{reason}\"}}\n");
     text(StatusCode::SERVICE_UNAVAILABLE, &body)
+}
+
+fn metrics(node: &Node) -> Response<Body> {
+    match page(node) {
+        Ok(page) => content(METRICS, page),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "broken\n"),
+    }
 }
 
 fn version(node: &Node) -> Response<Body> {

@@ -1,6 +1,6 @@
 //! What every front end of one server shares: the engine, who the member is, and its limits.
 
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use etcdkit_proto::EtcdError;
@@ -12,8 +12,11 @@ use crate::applier::Applier;
 use crate::auto_compaction::AutoCompactor;
 use crate::clock::Clock;
 use crate::downgrade::Downgrade;
+use crate::faults::Board;
 use crate::gate::Gate;
 use crate::grpc::Status;
+use crate::leadership::Leadership;
+use crate::metrics::Metrics;
 use crate::version::Version;
 
 /// etcd's `raft_term` after a first start; it rises by one with each restart of a durable server.
@@ -36,6 +39,9 @@ pub(crate) struct Node {
     pub(crate) expiry_changed: Notify,
     pub(crate) identity: Identity,
     pub(crate) limits: Limits,
+    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) metrics: Metrics,
+    pub(crate) faults: Board,
     /// Becomes true when the server stops, for streams that would otherwise never end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -81,8 +87,18 @@ impl Node {
             cluster_id: self.identity.cluster_id,
             member_id: self.identity.member_id,
             revision,
-            raft_term: self.identity.raft_term(),
+            raft_term: self.raft_term(),
         }
+    }
+
+    /// One more with each election since the start.
+    pub(crate) fn raft_term(&self) -> u64 {
+        self.identity.raft_term() + self.leadership.elections()
+    }
+
+    /// Whether nothing may happen in the member by itself.
+    pub(crate) fn stands_still(&self) -> bool {
+        self.leadership.is_lost() || self.faults.is_paused()
     }
 
     /// Completes the engine's header, which knows the revision only.

@@ -8,128 +8,141 @@ use http::{Request, Response};
 use prost::Message;
 
 use crate::body::Body;
+use crate::connection::Line;
+use crate::faults::{self, OpenStream, Step};
 use crate::gate::Credentials;
 use crate::grpc::{self, Requests, Status};
 use crate::http_api;
 use crate::incoming::Incoming;
+use crate::metrics::Tally;
 use crate::node::Node;
+use crate::rpc::Rpc;
 use crate::service::{
     auth, cluster, election, health, kv, lease, lock, maintenance, snapshot, watch,
 };
 
-/// The services of an etcd server; the methods that [`call`] does not list are not offered.
-const SERVICES: [&str; 9] = [
-    "etcdserverpb.Auth",
-    "etcdserverpb.Cluster",
-    "etcdserverpb.KV",
-    "etcdserverpb.Lease",
-    "etcdserverpb.Maintenance",
-    "etcdserverpb.Watch",
-    "grpc.health.v1.Health",
-    "v3electionpb.Election",
-    "v3lockpb.Lock",
-];
-
 /// Answers any request.
-pub(crate) async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn route(line: &Line, request: Request<Incoming>) -> Response<Body> {
     if grpc::is_grpc(&request) {
-        call(node, request).await
+        call(line, request).await
     } else {
-        http_api::answer(node, &request)
+        http_api::answer(&line.node, &request)
     }
 }
 
-async fn call(node: &Arc<Node>, request: Request<Incoming>) -> Response<Body> {
+async fn call(line: &Line, request: Request<Incoming>) -> Response<Body> {
+    let node = &line.node;
     let (parts, body) = request.into_parts();
     let (service, method) = match grpc::service_and_method(&parts) {
         Ok(names) => names,
         Err(refusal) => return refusal.into(),
     };
+    let Some(rpc) = Rpc::find(service, method) else {
+        return grpc::failed(&unknown(service, method));
+    };
+    let mut tally = Tally::begin(&**node, rpc);
+    let mut once_applied = Step::default();
+    if node.faults.concerns_calls() {
+        match Box::pin(faults::before(line, rpc, &parts.headers)).await {
+            Ok(step) => once_applied = step,
+            Err(response) => {
+                tally.end(Status::code_of(&response));
+                return response;
+            }
+        }
+    }
     let call = Call {
         node,
+        tally,
+        wants_leader: faults::wants_leader(&parts.headers),
         credentials: Credentials::of_call(&parts),
         body,
     };
-    match (service, method) {
-        ("etcdserverpb.KV", "Range") => call.range().await,
-        ("etcdserverpb.KV", "RangeStream") => call.server_streaming(kv::range_stream).await,
-        ("etcdserverpb.KV", "Put") => call.unary(kv::put).await,
-        ("etcdserverpb.KV", "DeleteRange") => call.unary(kv::delete_range).await,
-        ("etcdserverpb.KV", "Txn") => call.unary(kv::txn).await,
-        ("etcdserverpb.KV", "Compact") => call.unary(kv::compact).await,
+    let response = answer(rpc, call).await;
+    if once_applied.is_nothing() {
+        return response;
+    }
+    let taken = Box::pin(faults::take(line, once_applied)).await;
+    taken.err().unwrap_or(response)
+}
 
-        ("etcdserverpb.Watch", "Watch") => call.bidirectional(watch::watch).await,
+async fn answer(rpc: Rpc, call: Call<'_>) -> Response<Body> {
+    match rpc {
+        Rpc::KvRange => call.range().await,
+        Rpc::KvRangeStream => call.server_streaming(kv::range_stream).await,
+        Rpc::KvPut => call.unary(kv::put).await,
+        Rpc::KvDeleteRange => call.unary(kv::delete_range).await,
+        Rpc::KvTxn => call.unary(kv::txn).await,
+        Rpc::KvCompact => call.unary(kv::compact).await,
 
-        ("etcdserverpb.Lease", "LeaseGrant") => call.unary(lease::grant).await,
-        ("etcdserverpb.Lease", "LeaseRevoke") => call.unary(lease::revoke).await,
-        ("etcdserverpb.Lease", "LeaseKeepAlive") => call.bidirectional(lease::keep_alive).await,
-        ("etcdserverpb.Lease", "LeaseTimeToLive") => call.unary(lease::time_to_live).await,
-        ("etcdserverpb.Lease", "LeaseLeases") => call.unary(lease::leases).await,
+        Rpc::Watch => call.bidirectional(watch::watch).await,
 
-        ("etcdserverpb.Auth", "AuthEnable") => call.unary(auth::enable).await,
-        ("etcdserverpb.Auth", "AuthDisable") => call.unary(auth::disable).await,
-        ("etcdserverpb.Auth", "AuthStatus") => call.unary(auth::status).await,
-        ("etcdserverpb.Auth", "Authenticate") => call.unary(auth::authenticate).await,
-        ("etcdserverpb.Auth", "UserAdd") => call.unary(auth::user_add).await,
-        ("etcdserverpb.Auth", "UserGet") => call.unary(auth::user_get).await,
-        ("etcdserverpb.Auth", "UserList") => call.unary(auth::user_list).await,
-        ("etcdserverpb.Auth", "UserDelete") => call.unary(auth::user_delete).await,
-        ("etcdserverpb.Auth", "UserChangePassword") => call.unary(auth::user_change_password).await,
-        ("etcdserverpb.Auth", "UserGrantRole") => call.unary(auth::user_grant_role).await,
-        ("etcdserverpb.Auth", "UserRevokeRole") => call.unary(auth::user_revoke_role).await,
-        ("etcdserverpb.Auth", "RoleAdd") => call.unary(auth::role_add).await,
-        ("etcdserverpb.Auth", "RoleGet") => call.unary(auth::role_get).await,
-        ("etcdserverpb.Auth", "RoleList") => call.unary(auth::role_list).await,
-        ("etcdserverpb.Auth", "RoleDelete") => call.unary(auth::role_delete).await,
-        ("etcdserverpb.Auth", "RoleGrantPermission") => {
-            call.unary(auth::role_grant_permission).await
-        }
-        ("etcdserverpb.Auth", "RoleRevokePermission") => {
-            call.unary(auth::role_revoke_permission).await
-        }
+        Rpc::LeaseGrant => call.unary(lease::grant).await,
+        Rpc::LeaseRevoke => call.unary(lease::revoke).await,
+        Rpc::LeaseKeepAlive => call.bidirectional(lease::keep_alive).await,
+        Rpc::LeaseTimeToLive => call.unary(lease::time_to_live).await,
+        Rpc::LeaseLeases => call.unary(lease::leases).await,
 
-        ("v3lockpb.Lock", "Lock") => call.unary(lock::lock).await,
-        ("v3lockpb.Lock", "Unlock") => call.unary(lock::unlock).await,
+        Rpc::AuthEnable => call.unary(auth::enable).await,
+        Rpc::AuthDisable => call.unary(auth::disable).await,
+        Rpc::AuthStatus => call.unary(auth::status).await,
+        Rpc::AuthAuthenticate => call.unary(auth::authenticate).await,
+        Rpc::AuthUserAdd => call.unary(auth::user_add).await,
+        Rpc::AuthUserGet => call.unary(auth::user_get).await,
+        Rpc::AuthUserList => call.unary(auth::user_list).await,
+        Rpc::AuthUserDelete => call.unary(auth::user_delete).await,
+        Rpc::AuthUserChangePassword => call.unary(auth::user_change_password).await,
+        Rpc::AuthUserGrantRole => call.unary(auth::user_grant_role).await,
+        Rpc::AuthUserRevokeRole => call.unary(auth::user_revoke_role).await,
+        Rpc::AuthRoleAdd => call.unary(auth::role_add).await,
+        Rpc::AuthRoleGet => call.unary(auth::role_get).await,
+        Rpc::AuthRoleList => call.unary(auth::role_list).await,
+        Rpc::AuthRoleDelete => call.unary(auth::role_delete).await,
+        Rpc::AuthRoleGrantPermission => call.unary(auth::role_grant_permission).await,
+        Rpc::AuthRoleRevokePermission => call.unary(auth::role_revoke_permission).await,
 
-        ("v3electionpb.Election", "Campaign") => call.unary(election::campaign).await,
-        ("v3electionpb.Election", "Proclaim") => call.unary(election::proclaim).await,
-        ("v3electionpb.Election", "Leader") => call.unary(election::leader).await,
-        ("v3electionpb.Election", "Observe") => call.server_streaming(election::observe).await,
-        ("v3electionpb.Election", "Resign") => call.unary(election::resign).await,
+        Rpc::Lock => call.unary(lock::lock).await,
+        Rpc::Unlock => call.unary(lock::unlock).await,
 
-        ("etcdserverpb.Cluster", "MemberList") => call.unary(cluster::member_list).await,
+        Rpc::ElectionCampaign => call.unary(election::campaign).await,
+        Rpc::ElectionProclaim => call.unary(election::proclaim).await,
+        Rpc::ElectionLeader => call.unary(election::leader).await,
+        Rpc::ElectionObserve => call.server_streaming(election::observe).await,
+        Rpc::ElectionResign => call.unary(election::resign).await,
 
-        ("etcdserverpb.Cluster", "MemberAdd") => call.unary(cluster::member_add).await,
-        ("etcdserverpb.Cluster", "MemberRemove") => call.unary(cluster::member_remove).await,
-        ("etcdserverpb.Cluster", "MemberUpdate") => call.unary(cluster::member_update).await,
-        ("etcdserverpb.Cluster", "MemberPromote") => call.unary(cluster::member_promote).await,
+        Rpc::ClusterMemberList => call.unary(cluster::member_list).await,
 
-        ("etcdserverpb.Maintenance", "Alarm") => call.unary(maintenance::alarm).await,
-        ("etcdserverpb.Maintenance", "Defragment") => call.unary(maintenance::defragment).await,
-        ("etcdserverpb.Maintenance", "Downgrade") => call.unary(maintenance::downgrade).await,
-        ("etcdserverpb.Maintenance", "Hash") => call.unary(maintenance::hash).await,
-        ("etcdserverpb.Maintenance", "HashKV") => call.unary(maintenance::hash_kv).await,
-        ("etcdserverpb.Maintenance", "MoveLeader") => call.unary(maintenance::move_leader).await,
-        ("etcdserverpb.Maintenance", "Snapshot") => call.server_streaming(snapshot::snapshot).await,
-        ("etcdserverpb.Maintenance", "Status") => call.unary(maintenance::status).await,
+        Rpc::ClusterMemberAdd => call.unary(cluster::member_add).await,
+        Rpc::ClusterMemberRemove => call.unary(cluster::member_remove).await,
+        Rpc::ClusterMemberUpdate => call.unary(cluster::member_update).await,
+        Rpc::ClusterMemberPromote => call.unary(cluster::member_promote).await,
 
-        ("grpc.health.v1.Health", "Check") => call.unary(health::check).await,
-        ("grpc.health.v1.Health", "Watch") => call.server_streaming(health::watch).await,
+        Rpc::MaintenanceAlarm => call.unary(maintenance::alarm).await,
+        Rpc::MaintenanceDefragment => call.unary(maintenance::defragment).await,
+        Rpc::MaintenanceDowngrade => call.unary(maintenance::downgrade).await,
+        Rpc::MaintenanceHash => call.unary(maintenance::hash).await,
+        Rpc::MaintenanceHashKv => call.unary(maintenance::hash_kv).await,
+        Rpc::MaintenanceMoveLeader => call.unary(maintenance::move_leader).await,
+        Rpc::MaintenanceSnapshot => call.server_streaming(snapshot::snapshot).await,
+        Rpc::MaintenanceStatus => call.unary(maintenance::status).await,
 
-        _ => grpc::failed(&unknown(service, method)),
+        Rpc::HealthCheck => call.unary(health::check).await,
+        Rpc::HealthWatch => call.server_streaming(health::watch).await,
     }
 }
 
 /// A gRPC call on its way to the function that answers it.
 struct Call<'a> {
     node: &'a Arc<Node>,
+    tally: Tally<&'a Node>,
+    wants_leader: bool,
     credentials: Credentials,
     body: Incoming,
 }
 
 impl Call<'_> {
     async fn unary<Req, Reply>(
-        self,
+        mut self,
         handler: impl AsyncFnOnce(&Arc<Node>, &Credentials, Req) -> Result<Reply, Status>,
     ) -> Response<Body>
     where
@@ -137,21 +150,25 @@ impl Call<'_> {
         Reply: Message,
     {
         let max_bytes = self.node.limits.max_message_bytes();
-        grpc::unary(self.body, max_bytes, async |request| {
+        let response = grpc::unary(self.body, max_bytes, async |request| {
             handler(self.node, &self.credentials, request).await
         })
-        .await
+        .await;
+        self.tally.end(Status::code_of(&response));
+        response
     }
 
     /// A long read gets a task of its own, beside the other calls of its connection.
     async fn range(self) -> Response<Body> {
         let Self {
             node,
+            mut tally,
             credentials,
             body,
+            ..
         } = self;
         let max_bytes = node.limits.max_message_bytes();
-        grpc::unary_encoded(body, max_bytes, async |request| {
+        let response = grpc::unary_encoded(body, max_bytes, async |request| {
             if !kv::may_be_long(&request) {
                 return grpc::encode(&kv::range(node, &credentials, request).await?);
             }
@@ -162,7 +179,9 @@ impl Call<'_> {
             read.await
                 .unwrap_or_else(|_| Err(Status::new(Code::Internal, "the read ended early")))
         })
-        .await
+        .await;
+        tally.end(Status::code_of(&response));
+        response
     }
 
     async fn server_streaming<Req, Reply, Replies>(
@@ -176,9 +195,19 @@ impl Call<'_> {
     {
         let max_bytes = self.node.limits.max_message_bytes();
         let stopping = self.node.stopping.clone();
-        grpc::server_streaming(self.body, max_bytes, stopping, async |request| {
-            handler(self.node, &self.credentials, request).await
-        })
+        let mut open = OpenStream::new(self.node, self.tally, self.wants_leader);
+        grpc::server_streaming(
+            self.body,
+            max_bytes,
+            stopping,
+            async move |request| match handler(self.node, &self.credentials, request).await {
+                Ok(replies) => Ok(open.replies(replies)),
+                Err(status) => {
+                    open.end(&status);
+                    Err(status)
+                }
+            },
+        )
         .await
     }
 
@@ -193,8 +222,9 @@ impl Call<'_> {
     {
         let max_bytes = self.node.limits.max_message_bytes();
         let stopping = self.node.stopping.clone();
+        let open = OpenStream::new(self.node, self.tally, self.wants_leader);
         grpc::bidirectional(self.body, max_bytes, stopping, |requests| {
-            handler(Arc::clone(self.node), self.credentials, requests)
+            open.replies(handler(Arc::clone(self.node), self.credentials, requests))
         })
         .await
     }
@@ -202,7 +232,7 @@ impl Call<'_> {
 
 /// The texts are grpc-go's.
 fn unknown(service: &str, method: &str) -> Status {
-    let text = if SERVICES.contains(&service) {
+    let text = if Rpc::is_service(service) {
         format!("unknown method {method} for service {service}")
     } else {
         format!("unknown service {service}")

@@ -16,7 +16,10 @@ use crate::connection::Connections;
 use crate::connector::Connector;
 use crate::downgrade::Downgrade;
 use crate::expiry;
+use crate::faults::{Board, Faults};
+use crate::leadership::Leadership;
 use crate::listen::Listener;
+use crate::metrics::Metrics;
 use crate::node::{Identity, Limits, Node};
 
 /// The endpoint of a server without a listener. The domain `.invalid` never resolves, so a client
@@ -54,11 +57,12 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
     let local_addr = listeners.iter().find_map(Listener::local_addr);
 
     let (stop, stopping) = watch::channel(false);
+    let leadership = Arc::new(Leadership::new(stopping.clone()));
     let clock = Clock::start();
     let store = Store::new();
     let revision = store.revision();
     let node = Arc::new(Node {
-        applier: Applier::new(store),
+        applier: Applier::new(store, Arc::clone(&leadership)),
         auto_compactor: AutoCompactor::new(config.auto_compaction, clock.now(), revision),
         clock,
         gate: config.gate,
@@ -82,6 +86,9 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
             watch_progress_notify_interval: config.watch_progress_notify_interval,
             quota: config.quota,
         },
+        leadership,
+        metrics: Metrics::default(),
+        faults: Board::new(stop.clone()),
         stopping,
     });
     let connections = Arc::new(Connections::new(Arc::clone(&node), config.security, stop));
@@ -156,6 +163,11 @@ impl Server {
         }
         node.expiry_changed.notify_one();
         auto_compaction::catch_up(node, node.clock.now());
+    }
+
+    /// Lets a test decide what goes wrong: see [`faults`](crate::faults). It costs nothing until it is used.
+    pub fn faults(&self) -> Faults {
+        Faults::new(&self.connections)
     }
 
     /// Stops listening, refuses new calls, and waits until running calls have ended, at most

@@ -95,4 +95,4 @@ pub use record::Record;
 pub use recovery::{Recovery, RecoveryError};
 pub use revision::{RecordKey, Revision};
 pub use store::Store;
-pub use watch::{Next, StreamId, Watchers};
+pub use watch::{Next, StreamId, WatchFigures, Watchers};

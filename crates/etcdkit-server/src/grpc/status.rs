@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use etcdkit_proto::{Code, EtcdError};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -38,6 +38,13 @@ impl Status {
         }
     }
 
+    /// The code of a call that was answered in one piece.
+    pub(crate) fn code_of<B>(response: &Response<B>) -> Code {
+        let written = response.headers().get(GRPC_STATUS);
+        let code = written.and_then(|code| code.to_str().ok()?.parse().ok());
+        code.map_or(Code::Ok, Code::from_number)
+    }
+
     /// The trailers of a call that succeeded.
     pub(crate) fn ok_trailers() -> HeaderMap {
         let mut trailers = HeaderMap::with_capacity(1);
@@ -52,7 +59,6 @@ impl Status {
         trailers
     }
 
-    #[cfg(test)]
     pub(crate) fn code(&self) -> Code {
         self.code
     }

@@ -17,8 +17,11 @@ use crate::node::Node;
 pub(crate) async fn member_list(
     node: &Arc<Node>,
     credentials: &Credentials,
-    _: MemberListRequest,
+    request: MemberListRequest,
 ) -> Result<MemberListResponse, Status> {
+    if request.linearizable {
+        node.leadership.needed_to_read().await?;
+    }
     node.require_user(credentials)?;
     Ok(MemberListResponse {
         header: header(node),

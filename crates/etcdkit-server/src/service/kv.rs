@@ -9,7 +9,7 @@ use etcdkit_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use etcdkit_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest,
     PutResponse, RangeRequest, RangeResponse, RangeStreamResponse, RequestOp, TxnRequest,
-    TxnResponse, request_op::Request,
+    TxnResponse, request_op::Request, response_op::Response,
 };
 use etcdkit_proto::{Code, EtcdError};
 use etcdkit_store::{Store, check, quota};
@@ -20,6 +20,7 @@ use prost::encoding::encoded_len_varint;
 use super::range_stream::RangeStream;
 use crate::gate::Credentials;
 use crate::grpc::Status;
+use crate::metrics::Metrics;
 use crate::node::Node;
 
 /// More keys than a reply should keep the other calls of its connection waiting for.
@@ -36,10 +37,14 @@ pub(crate) async fn range(
     request: RangeRequest,
 ) -> Result<RangeResponse, Status> {
     check::range(&request)?;
+    if !request.serializable {
+        node.leadership.needed_to_read().await?;
+    }
     let mut response = node.applier.read(|store| {
         check_read(node, store, credentials, &request)?;
         store.range(&request)
     })?;
+    node.metrics.ranges.add(1);
     node.sign(&mut response.header);
     Ok(response)
 }
@@ -71,8 +76,12 @@ pub(crate) async fn range_stream(
             "RangeStream does not support revision filters",
         ));
     }
+    if !request.serializable {
+        node.leadership.needed_to_read().await?;
+    }
     node.applier
         .read(|store| check_read(node, store, credentials, &request))?;
+    node.metrics.ranges.add(1);
     request.sort_order = SortOrder::None.into();
     Ok(tokio_stream::iter(RangeStream::new(
         Arc::clone(node),
@@ -109,6 +118,7 @@ pub(crate) async fn put(
             store.put(request)
         })
         .await?;
+    node.metrics.puts.add(1);
     node.sign(&mut response.header);
     Ok(response)
 }
@@ -129,6 +139,7 @@ pub(crate) async fn delete_range(
             store.delete_range(request)
         })
         .await?;
+    node.metrics.deletes.add(1);
     node.sign(&mut response.header);
     Ok(response)
 }
@@ -146,23 +157,27 @@ pub(crate) async fn txn(
     let read_only = is_read_only(&request);
     if !read_only {
         check_size(node, &request)?;
+    } else if !is_serializable(&request) {
+        node.leadership.needed_to_read().await?;
     }
-    let mut response = node
-        .applier
-        .apply(move |store| {
-            // Nested puts count (3.6; 3.5 overlooks them).
-            if cost > 0 {
-                store.alarms().check_space()?;
-            } else if !read_only {
-                store.alarms().check_intact()?;
-            }
-            store.check_txn(&caller, &request)?;
-            if read_only {
-                store.auth().check_current(&caller)?;
-            }
-            store.txn(request)
-        })
-        .await?;
+    let txn = move |store: &mut Store| {
+        // Nested puts count (3.6; 3.5 overlooks them).
+        if cost > 0 {
+            store.alarms().check_space()?;
+        } else if !read_only {
+            store.alarms().check_intact()?;
+        }
+        store.check_txn(&caller, &request)?;
+        if read_only {
+            store.auth().check_current(&caller)?;
+        }
+        store.txn(request)
+    };
+    let mut response = match read_only {
+        true => node.applier.apply_unlogged(txn)?,
+        false => node.applier.apply(txn).await?,
+    };
+    count(&node.metrics, &response);
     node.sign(&mut response.header);
     Ok(response)
 }
@@ -186,9 +201,31 @@ pub(crate) async fn compact(
     Ok(response)
 }
 
+/// Counts what a transaction did.
+fn count(metrics: &Metrics, response: &TxnResponse) {
+    if response.responses.len() > 1 {
+        metrics.txns.add(1);
+    }
+    for op in &response.responses {
+        match &op.response {
+            Some(Response::ResponseRange(_)) => metrics.ranges.add(1),
+            Some(Response::ResponsePut(_)) => metrics.puts.add(1),
+            Some(Response::ResponseDeleteRange(_)) => metrics.deletes.add(1),
+            Some(Response::ResponseTxn(nested)) => count(metrics, nested),
+            None => {}
+        }
+    }
+}
+
 /// etcd looks at the outermost operations only.
 fn is_read_only(request: &TxnRequest) -> bool {
     ops(request).all(|op| matches!(op.request, Some(Request::RequestRange(_))))
+}
+
+/// Whether all reads of a transaction that only reads may be of a past state.
+fn is_serializable(request: &TxnRequest) -> bool {
+    ops(request)
+        .all(|op| matches!(&op.request, Some(Request::RequestRange(range)) if range.serializable))
 }
 
 /// The outermost operations, of both branches.

@@ -34,6 +34,7 @@ pub(crate) async fn grant(
             store.lease_grant(&request, now)
         })
         .await?;
+    node.metrics.leases_granted.add(1);
     // It may be the next to expire.
     node.expiry_changed.notify_one();
     node.sign(&mut response.header);
@@ -64,6 +65,7 @@ pub(crate) async fn revoke(
             store.lease_revoke(&request)
         })
         .await?;
+    node.metrics.leases_revoked.add(1);
     node.sign(&mut response.header);
     Ok(response)
 }
@@ -81,6 +83,7 @@ pub(crate) fn keep_alive(
             let Some(request) = requests.next().await? else {
                 return Ok(None);
             };
+            node.leadership.needed_for_leases().await?;
             let mut response = renew(&node, &credentials, &request)?;
             node.sign(&mut response.header);
             Ok(Some((response, (node, credentials, requests))))
@@ -95,12 +98,16 @@ fn renew(
     request: &LeaseKeepAliveRequest,
 ) -> Result<LeaseKeepAliveResponse, Status> {
     let now = node.clock.now();
-    node.applier.apply_unlogged(|store| {
+    let response = node.applier.apply_unlogged(|store| {
         let caller = node.caller(store, credentials)?;
         store.auth().check_user(&caller)?;
         store.check_lease_write(&caller, request.id)?;
         Ok(store.lease_keep_alive(request, now))
-    })
+    })?;
+    if response.ttl > 0 {
+        node.metrics.leases_renewed.add(1);
+    }
+    Ok(response)
 }
 
 /// The keys of a lease need read permission, the rest none.
@@ -109,6 +116,7 @@ pub(crate) async fn time_to_live(
     credentials: &Credentials,
     request: LeaseTimeToLiveRequest,
 ) -> Result<LeaseTimeToLiveResponse, Status> {
+    node.leadership.needed_for_leases().await?;
     let now = node.clock.now();
     let mut response = node.applier.read(|store| {
         let caller = node.caller(store, credentials)?;

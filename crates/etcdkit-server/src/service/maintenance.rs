@@ -34,13 +34,21 @@ pub(crate) async fn status(
         version: identity.version.to_string(),
         db_size: size,
         db_size_in_use: size,
-        leader: identity.member_id,
+        leader: match node.leadership.is_lost() {
+            true => 0,
+            false => identity.member_id,
+        },
         raft_index: applied,
         raft_applied_index: applied,
-        raft_term: identity.raft_term(),
+        raft_term: node.raft_term(),
         errors: alarms.iter().map(described).collect(),
         ..Default::default()
     };
+    if node.leadership.is_lost() {
+        response
+            .errors
+            .insert(0, EtcdError::NoLeader.text().to_owned());
+    }
     if identity.version.reports_storage() {
         response.storage_version = identity.version.of_cluster().to_string();
         response.db_size_quota = node.limits.quota.bytes();

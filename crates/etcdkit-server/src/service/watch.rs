@@ -87,6 +87,7 @@ impl Stream for WatchStream {
         let this = &mut *self;
         Poll::Ready(match ready!(this.poll_response(cx)) {
             Ok(mut response) => {
+                this.node.metrics.events.add(response.events.len());
                 this.node.sign(&mut response.header);
                 Some(Ok(response))
             }

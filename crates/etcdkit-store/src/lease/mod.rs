@@ -105,6 +105,12 @@ impl Store {
         }
     }
 
+    /// Gives every lease its whole TTL again, also those that are due to be revoked: a new leader
+    /// cannot know how much of it was spent.
+    pub fn lease_renew_all(&mut self, now: Duration) {
+        self.leases.renew_all(now);
+    }
+
     /// The whole seconds that a lease has left, its granted TTL, and its keys if asked for, in key
     /// order. An unknown lease answers with a TTL of −1, which is not an error in etcd.
     pub fn lease_time_to_live(

@@ -88,6 +88,15 @@ impl Leases {
         Some(lease.ttl)
     }
 
+    /// Starts the TTL of every lease anew, also of those that have expired.
+    pub(crate) fn renew_all(&mut self, now: Duration) {
+        self.by_expiry.clear();
+        for (id, lease) in &mut self.by_id {
+            lease.expiry = expiry(lease.ttl, now);
+            self.by_expiry.insert((lease.expiry, *id));
+        }
+    }
+
     /// Every lease, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Lease)> {
         self.by_id.iter().map(|(id, lease)| (*id, lease))

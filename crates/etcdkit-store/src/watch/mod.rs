@@ -12,6 +12,7 @@
 
 mod catch_up;
 mod event;
+mod figures;
 mod fragments;
 mod intervals;
 mod matcher;
@@ -25,6 +26,7 @@ use etcdkit_proto::etcdserverpb::{WatchCreateRequest, WatchResponse};
 use slab::Slab;
 
 use self::event::Changed;
+pub use self::figures::WatchFigures;
 use self::matcher::Matcher;
 use self::stream::{Queued, Stream};
 use self::watcher::{State, Watcher};
