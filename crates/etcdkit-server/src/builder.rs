@@ -1,11 +1,17 @@
 //! What a server is started with.
 
 use std::io;
+#[cfg(feature = "durable")]
+use std::path::PathBuf;
+#[cfg(feature = "durable")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use etcdkit_store::Quota;
 
 use crate::auto_compaction::AutoCompaction;
+#[cfg(feature = "durable")]
+use crate::durable::{DataError, Disk, Location};
 use crate::gate::Gate;
 use crate::listen::Address;
 use crate::password;
@@ -45,6 +51,8 @@ pub struct ServerBuilder {
     version: String,
     cluster_id: Option<u64>,
     member_id: Option<u64>,
+    #[cfg(feature = "durable")]
+    location: Option<Location>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +81,8 @@ impl Default for ServerBuilder {
             version: DEFAULT_VERSION.to_owned(),
             cluster_id: None,
             member_id: None,
+            #[cfg(feature = "durable")]
+            location: None,
         }
     }
 }
@@ -238,13 +248,41 @@ impl ServerBuilder {
         self
     }
 
-    /// The cluster's id; random unless set. Not 0.
+    /// Keeps the data in one file of a directory, which is made if it is missing: a server started
+    /// there again has all that was acknowledged, under the same ids, and at a raft term one higher. In
+    /// memory unless set, as nothing is with etcd's `--data-dir`.
+    ///
+    /// A write is answered once it is synced to the disk; writes at the same time share a sync. When
+    /// the disk has no room, the alarm NOSPACE is raised. After any other failure to write nothing
+    /// is accepted any more until a restart, and reads go on.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let server = etcdkit_server::Server::builder().data_dir(directory.path()).start().await?;
+    /// server.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "durable")]
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.location = Some(Location::Directory(directory.into()));
+        self
+    }
+
+    /// Keeps the data on a medium other than a file, in place of [`data_dir`](Self::data_dir).
+    #[cfg(feature = "durable")]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.location = Some(Location::Disk(disk));
+        self
+    }
+
+    /// The cluster's id; random unless set. Not 0. A data file that is there already has its own.
     pub fn cluster_id(mut self, id: u64) -> Self {
         self.cluster_id = Some(id);
         self
     }
 
-    /// The member's id; random unless set. Not 0.
+    /// The member's id; random unless set. Not 0. A data file that is there already has its own.
     pub fn member_id(mut self, id: u64) -> Self {
         self.member_id = Some(id);
         self
@@ -257,7 +295,8 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// [`StartError::Config`] for a setting that cannot be used; [`StartError::MissingFeature`] for one that
-    /// this build does not know; [`StartError::Listen`] when an address cannot be listened on.
+    /// this build does not know; [`StartError::Listen`] when an address cannot be listened on;
+    /// [`StartError::Data`] when the data cannot be used, in which case it is left as it is.
     pub async fn start(self) -> Result<Server, StartError> {
         server::start(self.validate()?).await
     }
@@ -336,14 +375,12 @@ impl ServerBuilder {
                 .max(SHORTEST_PROGRESS_INTERVAL),
             bcrypt_cost: self.bcrypt_cost,
             version,
-            cluster_id: self.cluster_id.unwrap_or_else(random_id),
-            member_id: self.member_id.unwrap_or_else(random_id),
+            cluster_id: self.cluster_id,
+            member_id: self.member_id,
+            #[cfg(feature = "durable")]
+            location: self.location,
         })
     }
-}
-
-fn random_id() -> u64 {
-    fastrand::u64(1..)
 }
 
 fn config(setting: &'static str, reason: String) -> StartError {
@@ -365,8 +402,10 @@ pub(crate) struct Config {
     pub(crate) gate: Gate,
     pub(crate) bcrypt_cost: u32,
     pub(crate) version: Version,
-    pub(crate) cluster_id: u64,
-    pub(crate) member_id: u64,
+    pub(crate) cluster_id: Option<u64>,
+    pub(crate) member_id: Option<u64>,
+    #[cfg(feature = "durable")]
+    pub(crate) location: Option<Location>,
 }
 
 /// Why a server did not start.
@@ -396,5 +435,14 @@ pub enum StartError {
         address: String,
         /// The system's reason.
         source: io::Error,
+    },
+    /// The data of an earlier start cannot be used, or no new file can be made.
+    #[cfg(feature = "durable")]
+    #[error("cannot use the data in {place}: {source}")]
+    Data {
+        /// The directory.
+        place: String,
+        /// Why not.
+        source: DataError,
     },
 }

@@ -35,11 +35,11 @@ pub(crate) fn revoke_expired(node: &Node) -> Result<(), Status> {
     }
     let now = node.clock.now();
     while let Some(id) = node.applier.read(|store| Ok(store.expired_lease(now)))? {
-        node.applier.apply_now(|store| {
+        node.applier.apply_detached(|store| {
             // A client may have revoked or renewed it in between.
             match store.expired_lease(now) {
                 Some(still) if still == id => {
-                    store.lease_revoke(&LeaseRevokeRequest { id })?;
+                    store.stage_lease_revoke(&LeaseRevokeRequest { id })?;
                     node.metrics.leases_revoked.add(1);
                     node.metrics.leases_expired.add(1);
                     Ok(())

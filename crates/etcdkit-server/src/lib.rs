@@ -43,7 +43,10 @@ mod builder;
 mod clock;
 mod connection;
 mod connector;
+mod data;
 mod downgrade;
+#[cfg(feature = "durable")]
+mod durable;
 mod expiry;
 pub mod faults;
 mod gate;
@@ -69,6 +72,8 @@ mod version;
 pub use auto_compaction::AutoCompaction;
 pub use builder::{ServerBuilder, StartError};
 pub use connector::Connector;
+#[cfg(feature = "durable")]
+pub use durable::{DataError, Disk};
 pub use server::{Server, ShutdownError};
 #[cfg(feature = "self-signed")]
 pub use tls::{Identity, SelfSigned, SelfSignedError};

@@ -19,9 +19,6 @@ use crate::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::version::Version;
 
-/// etcd's `raft_term` after a first start; it rises by one with each restart of a durable server.
-const FIRST_TERM: u64 = 2;
-
 /// How far a gRPC message may exceed `max_request_bytes`, as in etcd, so that a request slightly
 /// too large gets etcd's own error instead of gRPC's.
 const GRPC_OVERHEAD_BYTES: usize = 512 * 1024;
@@ -55,12 +52,7 @@ pub(crate) struct Identity {
     pub(crate) peer_urls: RwLock<Vec<String>>,
     pub(crate) client_urls: Vec<String>,
     pub(crate) version: Version,
-}
-
-impl Identity {
-    pub(crate) fn raft_term(&self) -> u64 {
-        FIRST_TERM
-    }
+    pub(crate) raft_term: u64,
 }
 
 /// How much one request may ask for, how large the data may grow, and how often a watch hears of
@@ -93,7 +85,7 @@ impl Node {
 
     /// One more with each election since the start.
     pub(crate) fn raft_term(&self) -> u64 {
-        self.identity.raft_term() + self.leadership.elections()
+        self.identity.raft_term + self.leadership.elections()
     }
 
     /// Whether nothing may happen in the member by itself.
@@ -123,7 +115,7 @@ impl Node {
             quota = self.limits.quota.bytes(),
             "the data has reached its quota: compact and defragment, then disarm the alarm"
         );
-        self.applier.apply_now(|store| {
+        self.applier.apply_detached(|store| {
             let alarm = AlarmType::Nospace.into();
             store.alarms_mut().activate(self.identity.member_id, alarm);
             Ok(())

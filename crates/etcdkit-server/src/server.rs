@@ -2,19 +2,22 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
+#[cfg(feature = "durable")]
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use etcdkit_store::Store;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::applier::Applier;
 use crate::auto_compaction::{self, AutoCompactor};
 use crate::builder::{Config, ServerBuilder, StartError};
 use crate::clock::Clock;
 use crate::connection::Connections;
 use crate::connector::Connector;
+use crate::data::Data;
 use crate::downgrade::Downgrade;
+#[cfg(feature = "durable")]
+use crate::durable::{self, Commits};
 use crate::expiry;
 use crate::faults::{Board, Faults};
 use crate::leadership::Leadership;
@@ -28,7 +31,7 @@ const NO_ENDPOINT: &str = "http://embedded.invalid";
 
 /// An etcd server inside this process.
 ///
-/// It runs on the Tokio runtime that started it, with no thread of its own. Dropping it stops it at once;
+/// It runs on the Tokio runtime that started it, with no thread of its own but the one that writes a durable server's data. Dropping it stops it at once;
 /// [`shutdown`](Self::shutdown) lets running calls finish.
 #[derive(Debug)]
 pub struct Server {
@@ -37,9 +40,16 @@ pub struct Server {
     tasks: JoinSet<()>,
     endpoints: Vec<String>,
     local_addr: Option<SocketAddr>,
+    /// Makes writes durable.
+    #[cfg(feature = "durable")]
+    writer: Option<JoinHandle<()>>,
 }
 
 pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
+    let clock = Clock::start();
+    let (stop, stopping) = watch::channel(false);
+    let leadership = Arc::new(Leadership::new(stopping.clone()));
+    let data = Data::open(&config, clock.now(), &leadership).await?;
     let mut listeners = Vec::with_capacity(config.addresses.len());
     for address in &config.addresses {
         let listener = Listener::bind(address)
@@ -56,13 +66,9 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
     }
     let local_addr = listeners.iter().find_map(Listener::local_addr);
 
-    let (stop, stopping) = watch::channel(false);
-    let leadership = Arc::new(Leadership::new(stopping.clone()));
-    let clock = Clock::start();
-    let store = Store::new();
-    let revision = store.revision();
+    let revision = data.revision;
     let node = Arc::new(Node {
-        applier: Applier::new(store, Arc::clone(&leadership)),
+        applier: data.applier,
         auto_compactor: AutoCompactor::new(config.auto_compaction, clock.now(), revision),
         clock,
         gate: config.gate,
@@ -70,8 +76,9 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
         bcrypt_cost: config.bcrypt_cost,
         expiry_changed: Notify::new(),
         identity: Identity {
-            cluster_id: config.cluster_id,
-            member_id: config.member_id,
+            cluster_id: data.cluster_id,
+            member_id: data.member_id,
+            raft_term: data.raft_term,
             name: config.name,
             peer_urls: RwLock::new(config.advertise_peer_urls),
             client_urls: match config.advertise_client_urls {
@@ -91,6 +98,17 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
         faults: Board::new(stop.clone()),
         stopping,
     });
+    #[cfg(feature = "durable")]
+    let writer =
+        match data.file {
+            Some(file) => Some(durable::spawn(Arc::clone(&node), file).map_err(|source| {
+                StartError::Data {
+                    place: "a thread of its own".to_owned(),
+                    source: source.into(),
+                }
+            })?),
+            None => None,
+        };
     let connections = Arc::new(Connections::new(Arc::clone(&node), config.security, stop));
     let mut tasks = JoinSet::new();
     tasks.spawn(auto_compaction::run(Arc::clone(&node)));
@@ -104,6 +122,8 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
         tasks,
         endpoints,
         local_addr,
+        #[cfg(feature = "durable")]
+        writer,
     })
 }
 
@@ -161,6 +181,7 @@ impl Server {
         if let Err(status) = expiry::revoke_expired(node) {
             tracing::error!(?status, "expired leases could not be revoked");
         }
+        node.applier.settle();
         node.expiry_changed.notify_one();
         auto_compaction::catch_up(node, node.clock.now());
     }
@@ -171,27 +192,59 @@ impl Server {
     }
 
     /// Stops listening, refuses new calls, and waits until running calls have ended, at most
-    /// five seconds; then ends what is left. What a server in memory held is gone.
+    /// five seconds; then ends what is left. What a server in memory held is gone; a data file is complete
+    /// and free to be opened again.
     ///
     /// If the future is dropped, everything is stopped at once.
     ///
     /// # Errors
     ///
-    /// None for a server in memory.
+    /// None for a server in memory. [`ShutdownError::Data`] if the data file could not be written.
     pub async fn shutdown(mut self) -> Result<(), ShutdownError> {
         self.tasks.shutdown().await;
         self.connections.shutdown().await;
+        #[cfg(feature = "durable")]
+        if let Some(writer) = self.writer.take() {
+            self.stop_writer();
+            // It cannot panic: it catches what does.
+            let _ = tokio::task::spawn_blocking(|| writer.join()).await;
+            let commits = self.connections.node().applier.commits();
+            if let Some(reason) = commits.and_then(Commits::broken) {
+                return Err(ShutdownError::Data { reason });
+            }
+        }
         Ok(())
+    }
+
+    #[cfg(feature = "durable")]
+    fn stop_writer(&self) {
+        if let Some(commits) = self.connections.node().applier.commits() {
+            commits.stop();
+        }
     }
 }
 
+/// Waits for the end of a commit that is under way, so that the data file is free afterwards.
 impl Drop for Server {
     fn drop(&mut self) {
         self.connections.abort();
+        #[cfg(feature = "durable")]
+        if let Some(writer) = self.writer.take() {
+            self.stop_writer();
+            let _ = writer.join();
+        }
     }
 }
 
 /// Why a server could not be shut down in good order.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ShutdownError {}
+pub enum ShutdownError {
+    /// The data file could not be written, at the end or before. Writes that failed were told so.
+    #[cfg(feature = "durable")]
+    #[error("the data file could not be written: {reason}")]
+    Data {
+        /// The first failure.
+        reason: String,
+    },
+}

@@ -95,6 +95,14 @@ pub enum Change {
 }
 
 impl Change {
+    /// Where the entry belongs.
+    pub fn bucket(&self) -> Bucket {
+        match self {
+            Self::Put(entry) => entry.bucket,
+            Self::Delete(bucket, _) => *bucket,
+        }
+    }
+
     pub(crate) fn put(bucket: Bucket, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
         Self::Put(Entry {
             bucket,

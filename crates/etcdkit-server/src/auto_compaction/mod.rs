@@ -84,13 +84,13 @@ fn take_turn(node: &Node, schedule: &mut Schedule, now: Duration) {
     let Some(revision) = schedule.turn(now, current) else {
         return;
     };
-    let compacted = node.applier.apply_now(|store| {
+    let compacted = node.applier.apply_detached(|store| {
         store.alarms().check_intact()?;
         let request = CompactionRequest {
             revision,
             ..Default::default()
         };
-        match store.compact(&request) {
+        match store.stage_compact(&request) {
             // Somebody else was faster.
             Ok(_) | Err(EtcdError::Compacted) => Ok(()),
             Err(error) => Err(error),

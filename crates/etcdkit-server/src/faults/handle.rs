@@ -211,10 +211,10 @@ impl Faults {
     /// is refused. Returns the revision; 0 when the server is gone.
     pub fn compact(&self) -> i64 {
         let compacted = self.with_store(|node| {
-            node.applier.apply_now(|store| {
+            node.applier.apply_detached(|store| {
                 let revision = store.revision();
                 // It can only fail because it is compacted already.
-                let _ = store.compact(&CompactionRequest {
+                let _ = store.stage_compact(&CompactionRequest {
                     revision,
                     physical: true,
                 });
@@ -228,7 +228,7 @@ impl Faults {
     pub fn raise_alarm(&self, alarm: Alarm) {
         self.with_store(|node| {
             let member = node.identity.member_id;
-            node.applier.apply_now(|store| {
+            node.applier.apply_detached(|store| {
                 store.alarms_mut().activate(member, alarm.into());
                 Ok(())
             })
@@ -239,16 +239,19 @@ impl Faults {
     pub fn clear_alarm(&self, alarm: Alarm) {
         self.with_store(|node| {
             let member = node.identity.member_id;
-            node.applier.apply_now(|store| {
+            node.applier.apply_detached(|store| {
                 store.alarms_mut().deactivate(member, alarm.into());
                 Ok(())
             })
         });
     }
 
+    /// What was done is visible when it returns.
     fn with_store<T>(&self, f: impl FnOnce(&Node) -> Result<T, Status>) -> Option<T> {
         let node = self.node.upgrade()?;
-        match f(&node) {
+        let done = f(&node);
+        node.applier.settle();
+        match done {
             Ok(done) => Some(done),
             Err(status) => {
                 tracing::error!(?status, "a fault could not be made");
@@ -261,7 +264,7 @@ impl Faults {
 /// Elects a leader, which cannot know how much of their time leases have spent, and so begins it again.
 fn begin_term(node: &Node) {
     let now = node.clock.now();
-    let renewed = node.applier.apply_unlogged(|store| {
+    let renewed = node.applier.stage(|store| {
         store.lease_renew_all(now);
         Ok(())
     });

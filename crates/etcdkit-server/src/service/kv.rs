@@ -115,7 +115,7 @@ pub(crate) async fn put(
         .apply(move |store| {
             store.alarms().check_space()?;
             store.check_put(&caller, &request)?;
-            store.put(request)
+            store.stage_put(request)
         })
         .await?;
     node.metrics.puts.add(1);
@@ -136,7 +136,7 @@ pub(crate) async fn delete_range(
         .apply(move |store| {
             store.alarms().check_intact()?;
             store.check_delete_range(&caller, &request)?;
-            store.delete_range(request)
+            store.stage_delete_range(request)
         })
         .await?;
     node.metrics.deletes.add(1);
@@ -171,10 +171,10 @@ pub(crate) async fn txn(
         if read_only {
             store.auth().check_current(&caller)?;
         }
-        store.txn(request)
+        store.stage_txn(request)
     };
     let mut response = match read_only {
-        true => node.applier.apply_unlogged(txn)?,
+        true => node.applier.apply_unlogged(txn).await?,
         false => node.applier.apply(txn).await?,
     };
     count(&node.metrics, &response);
@@ -191,12 +191,15 @@ pub(crate) async fn compact(
     check_size(node, &request)?;
     let mut response = node
         .applier
-        .apply(move |store| {
+        .apply(|store| {
             store.auth().check_root(&caller)?;
             store.alarms().check_intact()?;
-            store.compact(&request)
+            store.stage_compact(&request)
         })
         .await?;
+    if request.physical {
+        node.applier.compacted().await?;
+    }
     node.sign(&mut response.header);
     Ok(response)
 }

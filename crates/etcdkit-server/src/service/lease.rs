@@ -62,7 +62,7 @@ pub(crate) async fn revoke(
             store.auth().check_user(&caller)?;
             store.alarms().check_intact()?;
             store.check_lease_write(&caller, request.id)?;
-            store.lease_revoke(&request)
+            store.stage_lease_revoke(&request)
         })
         .await?;
     node.metrics.leases_revoked.add(1);
@@ -98,7 +98,7 @@ fn renew(
     request: &LeaseKeepAliveRequest,
 ) -> Result<LeaseKeepAliveResponse, Status> {
     let now = node.clock.now();
-    let response = node.applier.apply_unlogged(|store| {
+    let response = node.applier.stage(|store| {
         let caller = node.caller(store, credentials)?;
         store.auth().check_user(&caller)?;
         store.check_lease_write(&caller, request.id)?;
@@ -118,14 +118,17 @@ pub(crate) async fn time_to_live(
 ) -> Result<LeaseTimeToLiveResponse, Status> {
     node.leadership.needed_for_leases().await?;
     let now = node.clock.now();
-    let mut response = node.applier.read(|store| {
-        let caller = node.caller(store, credentials)?;
-        store.auth().check_user(&caller)?;
-        if request.keys {
-            store.check_lease_read(&caller, request.id)?;
-        }
-        Ok(store.lease_time_to_live(&request, now))
-    })?;
+    let mut response = node
+        .applier
+        .ask(|store| {
+            let caller = node.caller(store, credentials)?;
+            store.auth().check_user(&caller)?;
+            if request.keys {
+                store.check_lease_read(&caller, request.id)?;
+            }
+            Ok(store.lease_time_to_live(&request, now))
+        })
+        .await?;
     node.sign(&mut response.header);
     Ok(response)
 }
@@ -136,15 +139,18 @@ pub(crate) async fn leases(
     credentials: &Credentials,
     _: LeaseLeasesRequest,
 ) -> Result<LeaseLeasesResponse, Status> {
-    let mut response = node.applier.read(|store| {
-        let caller = node.caller(store, credentials)?;
-        store.auth().check_user(&caller)?;
-        let response = store.lease_leases();
-        for lease in &response.leases {
-            store.check_lease_read(&caller, lease.id)?;
-        }
-        Ok(response)
-    })?;
+    let mut response = node
+        .applier
+        .ask(|store| {
+            let caller = node.caller(store, credentials)?;
+            store.auth().check_user(&caller)?;
+            let response = store.lease_leases();
+            for lease in &response.leases {
+                store.check_lease_read(&caller, lease.id)?;
+            }
+            Ok(response)
+        })
+        .await?;
     node.sign(&mut response.header);
     Ok(response)
 }

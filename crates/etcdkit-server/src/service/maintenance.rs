@@ -15,7 +15,7 @@ use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
 
-/// The state of the member. In memory, the database is as large as what it holds.
+/// The state of the member. In memory the database is as large as what it holds, and otherwise as its file.
 pub(crate) async fn status(
     node: &Arc<Node>,
     credentials: &Credentials,
@@ -27,12 +27,13 @@ pub(crate) async fn status(
         Ok((store.revision(), store.size(), alarms))
     })?;
     let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let database_size = i64::try_from(node.applier.size()).unwrap_or(i64::MAX);
     let applied = node.applier.applied_index();
     let identity = &node.identity;
     let mut response = StatusResponse {
         header: Some(node.header(revision)),
         version: identity.version.to_string(),
-        db_size: size,
+        db_size: database_size,
         db_size_in_use: size,
         leader: match node.leadership.is_lost() {
             true => 0,
@@ -130,13 +131,14 @@ pub(crate) async fn alarm(
     })
 }
 
-/// There is no file to defragment. Like etcd's, the answer has no header.
+/// In memory there is nothing to defragment. Like etcd's, the answer has no header.
 pub(crate) async fn defragment(
     node: &Arc<Node>,
     credentials: &Credentials,
     _: DefragmentRequest,
 ) -> Result<DefragmentResponse, Status> {
     node.require_root(credentials)?;
+    node.applier.defragment().await?;
     Ok(DefragmentResponse::default())
 }
 

@@ -211,7 +211,7 @@ impl Drop for LeaveOnDrop<'_> {
         let left = self
             .node
             .applier
-            .apply_now(|store| store.txn(leaving(place)));
+            .apply_detached(|store| store.stage_txn(leaving(place)));
         if let Err(status) = left {
             tracing::warn!(?status, "a place in a queue could not be given up");
         }

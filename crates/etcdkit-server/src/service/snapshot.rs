@@ -30,7 +30,8 @@ pub(crate) async fn snapshot(
     node.require_root(credentials)?;
     let (records, mut entries) = node
         .applier
-        .read(|store| Ok((store.records().to_vec(), store.entries())))?;
+        .ask(|store| Ok((store.records().to_vec(), store.entries())))
+        .await?;
     let version = node.identity.version;
     let version = version
         .reports_storage()
@@ -65,7 +66,7 @@ fn notes(node: &Node, storage_version: Option<&str>) -> Vec<Entry> {
             "consistent_index",
             number(node.applier.applied_index()),
         ),
-        entry(Bucket::Meta, "term", number(node.identity.raft_term())),
+        entry(Bucket::Meta, "term", number(node.raft_term())),
     ];
     notes.extend(storage_version.map(|version| {
         let version = Bytes::copy_from_slice(version.as_bytes());
