@@ -181,9 +181,9 @@ impl Server {
         if let Err(status) = expiry::revoke_expired(node) {
             tracing::error!(?status, "expired leases could not be revoked");
         }
-        node.applier.settle();
         node.expiry_changed.notify_one();
         auto_compaction::catch_up(node, node.clock.now());
+        node.applier.settle();
     }
 
     /// Lets a test decide what goes wrong: see [`faults`](crate::faults). It costs nothing until it is used.
