@@ -1,5 +1,7 @@
 //! The command line. Verbs and flags are named as etcd's `benchmark` names them, where it has them.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use etcdkit_bench_load::{RuntimeKind, Verb, Workload};
 
@@ -112,6 +114,8 @@ pub(crate) enum Command {
     WatchFailover(WatchFailoverOptions),
     /// All of the last five, as BENCHMARKS.md reports them.
     Scenes(SuiteOptions),
+    /// The embedded server beside a real etcd, as BENCHMARKS.md reports it.
+    Server(ServerOptions),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -119,6 +123,48 @@ pub(crate) struct SuiteOptions {
     /// Make a hundredth of the calls in a single round: to see that everything works.
     #[arg(long)]
     pub(crate) smoke: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServerOptions {
+    /// Only these parts.
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+
+    /// A folder on a disk, for the data of durable servers; by default where the programs were built.
+    #[arg(long)]
+    pub(crate) disk: Option<PathBuf>,
+
+    /// Make a hundredth of the calls in a single round: to see that everything works.
+    #[arg(long)]
+    pub(crate) smoke: bool,
+}
+
+impl ServerOptions {
+    /// Those asked for; all, if none was.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        match self.parts.as_slice() {
+            [] => Part::value_variants().to_vec(),
+            parts => parts.to_vec(),
+        }
+    }
+}
+
+/// What of a server is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Calls, in memory, beside an etcd without fsync.
+    Memory,
+    /// Calls, durable, beside an etcd.
+    Durable,
+    /// From the start of a process to its first answer, and its memory.
+    Start,
+    /// Servers inside of a process.
+    Embedded,
+    /// One writer and many watchers.
+    Watch,
+    /// A million keys.
+    Keys,
 }
 
 #[derive(Clone, Debug, Args)]

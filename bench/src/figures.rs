@@ -5,20 +5,23 @@ use std::fmt;
 /// What one run found: for each figure its name, its digits and its value.
 pub(crate) type Line = Vec<(&'static str, usize, f64)>;
 
-/// What was found about all clients, the last of which the others are compared with.
+/// What was found about all that are compared, each with the last one.
 #[derive(Debug)]
 pub(crate) struct Figures {
+    /// What they are.
+    what: &'static str,
     peers: Vec<(String, Vec<Line>)>,
 }
 
 impl Figures {
-    pub(crate) fn new(names: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(what: &'static str, names: impl IntoIterator<Item = String>) -> Self {
         Self {
+            what,
             peers: names.into_iter().map(|name| (name, Vec::new())).collect(),
         }
     }
 
-    /// Adds what a round found about the client with this index.
+    /// Adds what a round found about the one with this index.
     pub(crate) fn add(&mut self, index: usize, line: Line) {
         if let Some((_, lines)) = self.peers.get_mut(index) {
             lines.push(line);
@@ -35,7 +38,7 @@ impl fmt::Display for Figures {
             return Ok(());
         };
         let heads: Vec<&str> = names.iter().map(|(name, ..)| *name).collect();
-        writeln!(f, "| client | {} |", heads.join(" | "))?;
+        writeln!(f, "| {} | {} |", self.what, heads.join(" | "))?;
         writeln!(f, "|---|{}", "--:|".repeat(heads.len()))?;
         for (name, lines) in &self.peers {
             write!(f, "| {name} |")?;
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn medians_stand_above_ratios_of_each_round() {
-        let mut figures = Figures::new(["a", "b"].map(str::to_owned));
+        let mut figures = Figures::new("client", ["a", "b"].map(str::to_owned));
         for (one, other) in [(1.0, 2.0), (3.0, 4.0), (8.0, 4.0)] {
             figures.add(0, vec![("x", 1, one), ("lost", 0, 0.0)]);
             figures.add(1, vec![("x", 1, other), ("lost", 0, 0.0)]);

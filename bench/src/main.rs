@@ -1,4 +1,5 @@
-//! Compares clients on one server: the verbs of etcd's own benchmark, one table for all clients.
+//! Compares clients on one server: the verbs of etcd's own benchmark, one table for all clients. And
+//! servers under one client.
 //!
 //! Each measurement runs in a process of its own, and the clients take turns within each round, so
 //! that whatever else the machine does meets all of them alike.
@@ -11,6 +12,7 @@ mod instructions;
 mod noise;
 mod programs;
 mod scenes;
+mod server;
 mod servers;
 mod stage;
 mod suite;
@@ -36,6 +38,9 @@ fn run(arguments: &cli::Arguments) -> Result<(), etcdkit_bench_load::Failure> {
         .worker_threads(2)
         .enable_all()
         .build()?;
+    if let cli::Command::Server(options) = &arguments.command {
+        return server::run(arguments, options, &runtime);
+    }
     let programs = programs::Programs::find(&arguments.peers)?;
     let plays = match &arguments.command {
         cli::Command::Scenes(options) => scenes::Play::all(options.smoke),

@@ -85,9 +85,18 @@ fn ours() -> Result<u64, Failure> {
 /// User and system time of a process and of its children that have ended.
 fn process_ticks(id: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    sum_of_times(&stat, 4)
+}
+
+/// User and system time of a process without its children, from its `/proc/…/stat`.
+pub(crate) fn own_ticks(stat: &str) -> Option<u64> {
+    sum_of_times(stat, 2)
+}
+
+fn sum_of_times(stat: &str, count: usize) -> Option<u64> {
     // The name in brackets may hold anything; the fields after it are numbered from 3.
     let (_, fields) = stat.rsplit_once(") ")?;
-    let times = fields.split_whitespace().skip(14 - 3).take(4);
+    let times = fields.split_whitespace().skip(14 - 3).take(count);
     Some(times.filter_map(|field| field.parse::<u64>().ok()).sum())
 }
 

@@ -181,7 +181,10 @@ pub(crate) fn run(
     programs: &Programs,
     runtime: &Runtime,
 ) -> Result<String, Failure> {
-    let mut figures = Figures::new(programs.0.iter().map(|program| program.name.clone()));
+    let mut figures = Figures::new(
+        "client",
+        programs.0.iter().map(|program| program.name.clone()),
+    );
     let count = programs.0.len();
     for round in 0..rounds {
         for turn in 0..count {

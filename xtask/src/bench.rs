@@ -10,19 +10,25 @@ use std::{
 use crate::{cargo, etcd, must, root};
 
 /// The runs that BENCHMARKS.md reports, when no other are asked for.
-const DEFAULT: &[&[&str]] = &[&["suite"], &["scenes"]];
+const DEFAULT: &[&[&str]] = &[&["suite"], &["scenes"], &[SERVER]];
+
+/// The comparison of servers, which is without the other clients.
+const SERVER: &str = "server";
 
 /// A tmpfs wherever Linux has its usual mounts.
 const MEMORY: &str = "/dev/shm";
 
 /// Builds everything in release mode and passes these arguments on.
 pub(crate) fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
-    find_protoc()?;
     let given = [arguments];
     let runs = match arguments {
         [] => DEFAULT,
         _ => &given,
     };
+    let of_clients = runs.iter().any(|run| !run.contains(&SERVER));
+    if of_clients {
+        find_protoc()?;
+    }
     let etcds = etcd::provide()?;
 
     let target = target();
@@ -40,12 +46,22 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
         "--package",
         "peer-etcdkit",
     ]))?;
-    must(
-        cargo(&["build", "--release", "--locked", "--manifest-path"])
-            .arg(programs)
-            .arg("--target-dir")
-            .arg(&target),
-    )?;
+    if of_clients {
+        must(
+            cargo(&["build", "--release", "--locked", "--manifest-path"])
+                .arg(programs)
+                .arg("--target-dir")
+                .arg(&target),
+        )?;
+    }
+    if runs.iter().any(|run| run.contains(&SERVER)) {
+        must(&mut cargo(&[
+            "build",
+            "--release",
+            "--package",
+            "etcdkit-cli",
+        ]))?;
+    }
 
     for arguments in runs {
         let mut bench = Command::new(target.join("release/etcdkit-bench"));
