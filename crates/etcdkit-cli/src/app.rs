@@ -13,7 +13,7 @@ use clap::{
 };
 
 use crate::{
-    args::{self, ServeArgs},
+    args::{self, ConfigFile, ServeArgs},
     cmd,
     error::{Exit, Failure, Result},
 };
@@ -34,12 +34,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
 
 fn parse_and_run(words: Vec<OsString>, debug: &mut bool) -> Result {
     if let Some(words) = args::serve_words(&words) {
-        let command = args::serve_command();
-        let parsed = command.clone().try_get_matches_from(words);
-        return match parsed.and_then(|matches| ServeArgs::from_arg_matches(&matches)) {
-            Ok(args) => cmd::serve(&args),
-            Err(error) => explain(&error, &command),
-        };
+        return serve(words);
     }
     let command = args::command();
     let matches = match command.clone().try_get_matches_from(words) {
@@ -56,6 +51,36 @@ fn parse_and_run(words: Vec<OsString>, debug: &mut bool) -> Result {
     *debug = cli.global.debug;
     check_variables(&command)?;
     cmd::run(cli)
+}
+
+/// Runs the embedded server, as its flags and variables say, or else the file that they name.
+fn serve(words: Vec<OsString>) -> Result {
+    let command = args::serve_command();
+    let words = args::add_variables(words, &command);
+    let Some(args) = parse_serve(&command, words)? else {
+        return Ok(());
+    };
+    let Some(path) = &args.config_file else {
+        return cmd::serve(&args);
+    };
+    let command = args::command_without_variables();
+    let file = ConfigFile::open(path, &command)?;
+    let words = std::iter::once("etcdkit serve".into()).chain(file.words);
+    let parsed = parse_serve(&command, words.collect());
+    let Some(mut args) = parsed.map_err(|failure| failure.because_of_file(path))? else {
+        return Ok(());
+    };
+    args.unknown_keys = file.unknown;
+    cmd::serve(&args)
+}
+
+/// The flags of `serve`; none if they only ask for help.
+fn parse_serve(command: &clap::Command, words: Vec<OsString>) -> Result<Option<ServeArgs>> {
+    let parsed = command.clone().try_get_matches_from(words);
+    match parsed.and_then(|matches| ServeArgs::from_arg_matches(&matches)) {
+        Ok(args) => Ok(Some(args)),
+        Err(error) => explain(&error, command).map(|()| None),
+    }
 }
 
 /// Prints help, or turns what clap found into a failure with etcdctl's exit code.

@@ -1,6 +1,6 @@
 //! Failures: what is printed, and the exit code that scripts see.
 
-use std::{error::Error as StdError, fmt, io};
+use std::{error::Error as StdError, fmt, io, path::Path};
 
 use etcdkit::{ErrorKind, Outcome};
 
@@ -84,6 +84,12 @@ impl Failure {
     /// Says that the value which was refused is a variable's, not a flag's.
     pub(crate) fn because_of_variable(mut self, variable: &str) -> Self {
         self.message = format!("in the environment variable {variable}: {}", self.message);
+        self
+    }
+
+    /// Says that what was refused stands in a file.
+    pub(crate) fn because_of_file(mut self, path: &Path) -> Self {
+        self.message = format!("in {}: {}", path.display(), self.message);
         self
     }
 

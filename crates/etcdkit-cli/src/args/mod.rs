@@ -36,7 +36,10 @@ pub(crate) use maintenance::{
 pub(crate) use member::{
     MemberAddArgs, MemberArgs, MemberCommand, MemberListArgs, MemberUpdateArgs,
 };
-pub(crate) use serve::ServeArgs;
+pub(crate) use serve::{
+    ConfigFile, ServeArgs, add_variables, command as serve_command, command_without_variables,
+    words as serve_words,
+};
 pub(crate) use tour::TourArgs;
 pub(crate) use watch::WatchArgs;
 
@@ -162,37 +165,6 @@ pub(crate) fn like_etcdctl(command: clap::Command) -> clap::Command {
             .hide_env_values(true)
         })
         .mut_subcommands(like_etcdctl)
-}
-
-/// `etcdkit serve`, as clap reads it.
-pub(crate) fn serve_command() -> clap::Command {
-    like_etcdctl(ServeArgs::command())
-}
-
-/// The words of a `serve` command line, if it is one, with the program's name.
-pub(crate) fn serve_words(words: &[OsString]) -> Option<Vec<OsString>> {
-    let (_, rest) = words.split_first()?;
-    let (name, rest) = rest.split_first()?;
-    // Unique abbreviations only, as for all commands.
-    if !["se", "ser", "serv", "serve"]
-        .iter()
-        .any(|known| name == known)
-    {
-        return None;
-    }
-    // Go programs take long flags after one dash, too, and etcd's are often written so.
-    let lengthen = |word: &OsString| match word.to_str() {
-        Some(text) if text.len() > 2 && text.starts_with('-') && !text.starts_with("--") => {
-            format!("-{text}").into()
-        }
-        _ => word.clone(),
-    };
-    let rest = rest.iter().map(lengthen);
-    Some(
-        std::iter::once(OsString::from("etcdkit serve"))
-            .chain(rest)
-            .collect(),
-    )
 }
 
 /// Reads what clap matched.

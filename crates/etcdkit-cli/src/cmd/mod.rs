@@ -48,7 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result {
     let Cli { global, command } = cli;
     if global.debug {
         global.print_settings();
-        log::to_stderr(LevelFilter::DEBUG);
+        log::begin(LevelFilter::DEBUG, log::Output::Stderr)?;
     }
     match command {
         None => help::run(&[]),

@@ -12,7 +12,6 @@ use super::{no_arguments, runtime, signal::Signals};
 use crate::{
     args::ServeArgs,
     error::{Exit, Failure, Result},
-    log,
 };
 
 pub(crate) fn run(args: &ServeArgs) -> Result {
@@ -20,7 +19,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result {
     if let Some((flag, reason)) = args.other.refused.first() {
         return Err(Failure::unsupported(format!("--{flag}: {reason}")));
     }
-    log::to_stderr(log::level(&args.log_level)?);
+    args.log.begin()?;
     runtime(&mut Builder::new_multi_thread())?.block_on(serve(args))
 }
 
@@ -32,9 +31,10 @@ async fn serve(args: &ServeArgs) -> Result {
         .max_txn_ops(args.limits.max_txn_ops)
         .max_request_bytes(args.limits.max_request_bytes)
         .quota_backend_bytes(args.storage.quota_backend_bytes)
-        .auto_compaction(args.storage.auto_compaction()?);
-    for url in &args.network.listen_client_urls {
-        builder = builder.listen(url.trim());
+        .auto_compaction(args.storage.auto_compaction()?)
+        .watch_progress_notify_interval(args.limits.watch_progress_notify_interval);
+    for address in args.network.addresses() {
+        builder = builder.listen(address);
     }
     let mut signals = Signals::listen()?;
     let server = builder.start().await.map_err(refused)?;
@@ -64,6 +64,10 @@ fn introduce(args: &ServeArgs, server: &Server) {
     );
     if !args.other.ignored.is_empty() {
         eprintln!("Without effect here: --{}", args.other.ignored.join(", --"));
+    }
+    if !args.unknown_keys.is_empty() {
+        let keys = args.unknown_keys.join(", ");
+        eprintln!("Unknown in the configuration file, and not looked at: {keys}");
     }
     let public = server
         .endpoints()

@@ -1,8 +1,10 @@
-//! How much one request may ask for.
+//! How much one request may ask for, and how often watches hear of progress.
+
+use std::time::Duration;
 
 use clap::Args;
 
-use crate::golang::parse_usize;
+use crate::golang::{parse_duration, parse_usize};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LimitArgs {
@@ -25,4 +27,15 @@ pub(crate) struct LimitArgs {
         value_name = "BYTES"
     )]
     pub(crate) max_request_bytes: usize,
+
+    /// How often watches that ask for it are told of progress; at least 100ms
+    #[arg(
+        long,
+        alias = "experimental-watch-progress-notify-interval",
+        env = "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL",
+        default_value = "10m",
+        value_parser = parse_duration,
+        value_name = "DURATION"
+    )]
+    pub(crate) watch_progress_notify_interval: Duration,
 }

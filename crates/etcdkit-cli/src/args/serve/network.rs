@@ -16,7 +16,16 @@ pub(crate) struct NetworkArgs {
         default_value = "http://127.0.0.1:2379",
         value_name = "URLS"
     )]
-    pub(crate) listen_client_urls: Vec<String>,
+    listen_client_urls: Vec<String>,
+
+    /// Further addresses to listen on, which etcd uses for HTTP apart from gRPC; here both speak both
+    #[arg(
+        long,
+        env = "ETCD_LISTEN_CLIENT_HTTP_URLS",
+        value_delimiter = ',',
+        value_name = "URLS"
+    )]
+    listen_client_http_urls: Vec<String>,
 
     /// The member's client URLs as it tells them to clients; those it listens on unless given
     #[arg(
@@ -36,4 +45,13 @@ pub(crate) struct NetworkArgs {
         value_name = "URLS"
     )]
     pub(crate) initial_advertise_peer_urls: Vec<String>,
+}
+
+impl NetworkArgs {
+    /// Every address to listen on.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        let urls = self.listen_client_urls.iter();
+        urls.chain(&self.listen_client_http_urls)
+            .map(|url| url.trim())
+    }
 }

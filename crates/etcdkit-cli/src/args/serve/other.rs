@@ -1,11 +1,6 @@
 //! etcd's flags that have no effect on an embedded server, or cannot have the one they promise.
 
-use clap::{
-    Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, builder::OsStringValueParser,
-    parser::ValueSource,
-};
-
-use super::{storage, tls};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, parser::ValueSource};
 
 /// Which of them were given.
 #[derive(Clone, Debug, Default)]
@@ -16,23 +11,77 @@ pub(crate) struct OtherFlags {
     pub(crate) refused: Vec<(&'static str, &'static str)>,
 }
 
-const CONFIG: &str = "configuration files are not in this version of etcdkit; give flags";
 const CLUSTER: &str = "the embedded server is one node and joins no cluster";
+const V2: &str = "the embedded server does not speak the v2 API in this version of etcdkit";
+const ORIGINS: &str =
+    "the embedded server answers requests of every origin and host; leave it out, or *";
+const PPROF: &str = "there is no profile of this program to be had over HTTP";
 
-/// A flag that is refused, its variable, and why.
-pub(super) type Refusal = (&'static str, &'static str, &'static str);
+/// A flag with values that would promise what is not done, and why.
+pub(super) struct Refusal {
+    name: &'static str,
+    applies: fn(&str) -> bool,
+    reason: &'static str,
+}
 
-/// Refused, with their variables.
-const REFUSED: [Refusal; 5] = [
-    ("config-file", "ETCD_CONFIG_FILE", CONFIG),
-    ("discovery", "ETCD_DISCOVERY", CLUSTER),
-    ("discovery-endpoints", "ETCD_DISCOVERY_ENDPOINTS", CLUSTER),
-    ("discovery-srv", "ETCD_DISCOVERY_SRV", CLUSTER),
-    ("discovery-token", "ETCD_DISCOVERY_TOKEN", CLUSTER),
+/// Those that take values.
+const REFUSED: [Refusal; 9] = [
+    refuse("cors", restricts, ORIGINS),
+    refuse("discovery", is_set, CLUSTER),
+    refuse("discovery-endpoints", is_set, CLUSTER),
+    refuse("discovery-srv", is_set, CLUSTER),
+    refuse("discovery-token", is_set, CLUSTER),
+    refuse("experimental-enable-v2v3", is_set, V2),
+    refuse("host-whitelist", restricts, ORIGINS),
+    refuse("initial-cluster", has_several_members, CLUSTER),
+    refuse("proxy", is_proxy, CLUSTER),
 ];
 
-/// Without effect. The flags of 3.4 to 3.7 that only tune, or that only concern peers and disks.
-const IGNORED: [&str; 65] = [
+/// Those that are on or off.
+const REFUSED_SWITCHES: [(&str, &str); 2] = [("enable-pprof", PPROF), ("enable-v2", V2)];
+
+pub(super) const fn refuse(
+    name: &'static str,
+    applies: fn(&str) -> bool,
+    reason: &'static str,
+) -> Refusal {
+    Refusal {
+        name,
+        applies,
+        reason,
+    }
+}
+
+pub(super) fn is_set(value: &str) -> bool {
+    !value.is_empty()
+}
+
+fn restricts(value: &str) -> bool {
+    !matches!(value, "" | "*")
+}
+
+fn is_proxy(value: &str) -> bool {
+    !matches!(value, "" | "off")
+}
+
+/// A member may have several URLs, each after its name.
+fn has_several_members(value: &str) -> bool {
+    let name = |member: &str| {
+        member
+            .split('=')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let mut names: Vec<String> = value.split(',').map(name).collect();
+    names.dedup();
+    names.len() > 1
+}
+
+/// Without effect. The flags of 3.4 to 3.7 that only tune, or that only concern peers and etcd's own
+/// files, and the names that etcd itself ignores.
+const IGNORED: [&str; 100] = [
     "auth-token",
     "auth-token-ttl",
     "backend-batch-interval",
@@ -42,40 +91,64 @@ const IGNORED: [&str; 65] = [
     "bootstrap-defrag-threshold-megabytes",
     "cipher-suites",
     "client-cert-allowed-hostname",
+    "cluster-active-size",
+    "cluster-remove-delay",
+    "cluster-sync-interval",
     "compact-hash-check-time",
     "compaction-batch-limit",
     "compaction-sleep-interval",
+    "config",
     "corrupt-check-time",
-    "cors",
+    "discovery-cacert",
+    "discovery-cert",
+    "discovery-dial-timeout",
+    "discovery-fallback",
+    "discovery-keepalive-time",
+    "discovery-keepalive-timeout",
+    "discovery-key",
+    "discovery-password",
+    "discovery-proxy",
+    "discovery-request-timeout",
+    "discovery-srv-name",
+    "discovery-user",
     "distributed-tracing-address",
     "distributed-tracing-instance-id",
     "distributed-tracing-sampling-rate",
     "distributed-tracing-service-name",
     "downgrade-check-time",
     "election-timeout",
+    "experimental-backend-bbolt-freelist-type",
+    "experimental-bootstrap-defrag-threshold-megabytes",
+    "experimental-compact-hash-check-time",
     "experimental-compaction-batch-limit",
+    "experimental-compaction-sleep-interval",
     "experimental-corrupt-check-time",
+    "experimental-distributed-tracing-address",
+    "experimental-distributed-tracing-instance-id",
+    "experimental-distributed-tracing-sampling-rate",
+    "experimental-distributed-tracing-service-name",
+    "experimental-downgrade-check-time",
+    "experimental-snapshot-catchup-entries",
     "experimental-warning-apply-duration",
-    "experimental-watch-progress-notify-interval",
+    "experimental-warning-unary-request-duration",
     "feature-gates",
+    "force",
     "grpc-keepalive-interval",
     "grpc-keepalive-min-time",
     "grpc-keepalive-timeout",
     "heartbeat-interval",
-    "host-whitelist",
-    "initial-cluster",
     "initial-cluster-state",
     "initial-cluster-token",
-    "listen-client-http-urls",
     "listen-metrics-urls",
     "listen-peer-urls",
     "log-format",
-    "log-outputs",
     "log-package-levels",
     "log-rotation-config-json",
     "logger",
     "max-concurrent-streams",
     "max-learners",
+    "max-result-buffer",
+    "max-retry-attempts",
     "max-snapshots",
     "max-wals",
     "metrics",
@@ -85,35 +158,52 @@ const IGNORED: [&str; 65] = [
     "peer-client-cert-file",
     "peer-client-key-file",
     "peer-crl-file",
+    "peer-election-timeout",
+    "peer-heartbeat-interval",
     "peer-key-file",
     "peer-trusted-ca-file",
+    "proxy-dial-timeout",
+    "proxy-failure-wait",
+    "proxy-read-timeout",
+    "proxy-refresh-interval",
+    "proxy-write-timeout",
     "raft-read-timeout",
     "raft-write-timeout",
+    "retry-interval",
     "self-signed-cert-validity",
+    "snapshot",
     "snapshot-catchup-entries",
     "snapshot-count",
     "tls-max-version",
     "tls-min-version",
+    "v",
     "v2-deprecation",
+    "vv",
+    "wal-dir",
     "warning-apply-duration",
     "warning-unary-request-duration",
-    "watch-progress-notify-interval",
 ];
 
 /// Switches without effect.
-const IGNORED_SWITCHES: [&str; 20] = [
-    "debug",
+const IGNORED_SWITCHES: [&str; 26] = [
+    "discovery-insecure-skip-tls-verify",
+    "discovery-insecure-transport",
     "enable-distributed-tracing",
     "enable-grpc-gateway",
     "enable-log-rotation",
-    "enable-pprof",
-    "enable-v2",
+    "experimental-compact-hash-check-enabled",
+    "experimental-enable-distributed-tracing",
     "experimental-enable-lease-checkpoint",
-    "experimental-enable-v2v3",
+    "experimental-enable-lease-checkpoint-persist",
     "experimental-initial-corrupt-check",
+    "experimental-memory-mlock",
+    "experimental-peer-skip-client-san-verification",
+    "experimental-stop-grpc-service-on-defrag",
+    "experimental-txn-mode-write-with-shared-buffer",
     "force-new-cluster",
     "initial-election-tick-advance",
     "memory-mlock",
+    "next-cluster-version-compatible",
     "peer-auto-tls",
     "peer-client-cert-auth",
     "peer-skip-client-san-verification",
@@ -124,25 +214,25 @@ const IGNORED_SWITCHES: [&str; 20] = [
     "unsafe-no-fsync",
 ];
 
-/// Every refused flag that takes a value.
 fn values() -> impl Iterator<Item = &'static Refusal> {
-    REFUSED.iter().chain(&storage::REFUSED).chain(&tls::REFUSED)
+    REFUSED
+        .iter()
+        .chain(&super::storage::REFUSED)
+        .chain(&super::tls::REFUSED)
 }
 
-/// Every refused switch.
-fn switches() -> impl Iterator<Item = &'static Refusal> {
-    tls::REFUSED_SWITCHES.iter()
+fn switches() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    REFUSED_SWITCHES.iter().chain(&super::tls::REFUSED_SWITCHES)
 }
 
 impl Args for OtherFlags {
     fn augment_args(command: Command) -> Command {
         let flag = |name: &'static str| Arg::new(name).long(name).hide(true);
-        let value = |name| flag(name).value_parser(OsStringValueParser::new());
         let switch = |name| flag(name).action(ArgAction::SetTrue);
         command
-            .args(values().map(|(name, variable, _)| value(name).env(variable)))
-            .args(switches().map(|(name, variable, _)| switch(name).env(variable)))
-            .args(IGNORED.map(value))
+            .args(values().map(|refusal| flag(refusal.name)))
+            .args(switches().map(|(name, _)| switch(name)))
+            .args(IGNORED.map(flag))
             .args(IGNORED_SWITCHES.map(switch))
     }
 
@@ -157,19 +247,79 @@ impl FromArgMatches for OtherFlags {
             let source = matches.value_source(name);
             source.is_some_and(|source| source != ValueSource::DefaultValue)
         };
-        let refused = values().chain(switches());
-        let ignored = IGNORED.iter().chain(&IGNORED_SWITCHES);
+        let value = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+        let is_on = |name: &str| matches.get_one::<bool>(name) == Some(&true);
+        let (refused, harmless): (Vec<&Refusal>, Vec<&Refusal>) = values()
+            .filter(|refusal| given(refusal.name))
+            .partition(|refusal| value(refusal.name).is_some_and(refusal.applies));
+        let refused = refused.iter().map(|refusal| (refusal.name, refusal.reason));
+        let switches = switches().copied().filter(|(name, _)| is_on(name));
+        let ignored = IGNORED.into_iter().chain(IGNORED_SWITCHES);
+        let ignored = ignored.filter(|name| given(name));
         Ok(Self {
-            ignored: ignored.copied().filter(|name| given(name)).collect(),
-            refused: refused
-                .filter(|(name, ..)| given(name))
-                .map(|(name, _, reason)| (*name, *reason))
+            ignored: harmless
+                .iter()
+                .map(|refusal| refusal.name)
+                .chain(ignored)
                 .collect(),
+            refused: refused.chain(switches).collect(),
         })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> OtherFlags {
+        let words = std::iter::once("serve").chain(words.iter().copied());
+        let matches = super::super::command().try_get_matches_from(words).unwrap();
+        OtherFlags::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn what_would_be_a_promise_is_refused() {
+        for flag in [
+            "--discovery=http://x",
+            "--discovery-srv=example.com",
+            "--initial-cluster=a=http://a:2380,b=http://b:2380",
+            "--proxy=on",
+            "--cors=https://example.com",
+            "--host-whitelist=example.com",
+            "--enable-pprof",
+            "--enable-pprof=true",
+            "--enable-v2",
+        ] {
+            let flags = read(&[flag]);
+            assert_eq!(flags.refused.len(), 1, "{flag}");
+            assert!(flags.ignored.is_empty(), "{flag}");
+        }
+    }
+
+    #[test]
+    fn what_promises_nothing_is_accepted() {
+        for flag in [
+            "--discovery=",
+            "--initial-cluster=a=http://a:2380",
+            "--initial-cluster=a=http://a:2380,a=http://a:2381",
+            "--proxy=off",
+            "--cors=*",
+            "--host-whitelist=",
+            "--pre-vote",
+            "--pre-vote=false",
+            "--snapshot-count=5",
+            "--listen-peer-urls=http://a",
+        ] {
+            let flags = read(&[flag]);
+            assert!(flags.refused.is_empty(), "{flag}");
+            assert_eq!(flags.ignored.len(), 1, "{flag}");
+        }
+        let off = read(&["--enable-pprof=false", "--enable-v2=false"]);
+        assert!(off.refused.is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use etcdkit_server::AutoCompaction;
 
-use super::other::Refusal;
+use super::other::{Refusal, is_set, refuse};
 use crate::{
     error::{Exit, Failure, Result},
     golang::{parse_duration, parse_i64, parse_i64_decimal},
@@ -14,10 +14,7 @@ use crate::{
 const DURABLE: &str =
     "keeping data on disk is not in this version of etcdkit; leave it out for a server in memory";
 
-pub(super) const REFUSED: [Refusal; 2] = [
-    ("data-dir", "ETCD_DATA_DIR", DURABLE),
-    ("wal-dir", "ETCD_WAL_DIR", DURABLE),
-];
+pub(super) const REFUSED: [Refusal; 1] = [refuse("data-dir", is_set, DURABLE)];
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StorageArgs {

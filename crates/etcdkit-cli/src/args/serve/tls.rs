@@ -1,19 +1,17 @@
 //! TLS between clients and the server.
 
-use super::other::Refusal;
+use super::other::{Refusal, is_set, refuse};
 
 const TLS: &str = "TLS on the embedded server is not in this version of etcdkit";
 
 pub(super) const REFUSED: [Refusal; 6] = [
-    ("cert-file", "ETCD_CERT_FILE", TLS),
-    ("client-cert-file", "ETCD_CLIENT_CERT_FILE", TLS),
-    ("client-crl-file", "ETCD_CLIENT_CRL_FILE", TLS),
-    ("client-key-file", "ETCD_CLIENT_KEY_FILE", TLS),
-    ("key-file", "ETCD_KEY_FILE", TLS),
-    ("trusted-ca-file", "ETCD_TRUSTED_CA_FILE", TLS),
+    refuse("cert-file", is_set, TLS),
+    refuse("client-cert-file", is_set, TLS),
+    refuse("client-crl-file", is_set, TLS),
+    refuse("client-key-file", is_set, TLS),
+    refuse("key-file", is_set, TLS),
+    refuse("trusted-ca-file", is_set, TLS),
 ];
 
-pub(super) const REFUSED_SWITCHES: [Refusal; 2] = [
-    ("auto-tls", "ETCD_AUTO_TLS", TLS),
-    ("client-cert-auth", "ETCD_CLIENT_CERT_AUTH", TLS),
-];
+pub(super) const REFUSED_SWITCHES: [(&str, &str); 2] =
+    [("auto-tls", TLS), ("client-cert-auth", TLS)];
