@@ -41,6 +41,16 @@ async fn embedded_in_process() {
 }
 
 #[tokio::test]
+async fn embedded_in_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::builder().data_dir(directory.path()).start().await;
+    let server = server.expect("a server");
+    let client = Client::connect(server.endpoint()).await.expect("a client");
+    assert_conforms("embedded, durable", &client, CASES).await;
+    server.shutdown().await.expect("an orderly end");
+}
+
+#[tokio::test]
 async fn every_real_etcd() {
     for etcd in Binary::all().expect("a real etcd") {
         let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");

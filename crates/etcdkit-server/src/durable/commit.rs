@@ -254,7 +254,11 @@ impl Committer<'_> {
                 break Err(error);
             }
         };
-        let closed = ended.and_then(|()| self.file.take().map_or(Ok(()), DataFile::close));
+        let applied_index = self.node.applier.applied_index();
+        let closed = ended.and_then(|()| match self.file.take() {
+            Some(file) => file.close(applied_index),
+            None => Ok(()),
+        });
         if let Err(error) = closed {
             break_down(self.node, self.commits, &error.to_string());
         }

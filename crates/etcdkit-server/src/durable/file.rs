@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcdkit_store::{Batch, Bucket, Change, Recovery, RecoveryError, Store};
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError,
+    WriteTransaction,
+};
 
 use super::disk::{Disk, OnDisk};
 use super::table::{self, CLUSTER_ID, CONSISTENT_INDEX, FORMAT, MEMBER_ID, OWN, TERM};
@@ -269,21 +272,12 @@ impl DataFile {
                 }
             }
         }
-        let mut meta = table::open(&transaction, Bucket::Meta).map_err(failed)?;
-        let index = applied_index.to_be_bytes();
-        meta.insert(CONSISTENT_INDEX, &index[..]).map_err(failed)?;
-        drop(meta);
-        transaction.commit().map_err(failed)
+        note(transaction, CONSISTENT_INDEX, applied_index)
     }
 
     /// Notes the term of a start.
     pub(crate) fn begin_term(&self, term: u64) -> Result<(), DataError> {
-        let transaction = self.database.begin_write().map_err(failed)?;
-        let mut meta = table::open(&transaction, Bucket::Meta).map_err(failed)?;
-        let term = term.to_be_bytes();
-        meta.insert(TERM, &term[..]).map_err(failed)?;
-        drop(meta);
-        transaction.commit().map_err(failed)
+        note(self.database.begin_write().map_err(failed)?, TERM, term)
     }
 
     /// Gives the room of what was removed back to the system.
@@ -311,11 +305,11 @@ impl DataFile {
         })
     }
 
-    /// Writes an empty commit, after which both of the storage engine's slots hold the same data: so
-    /// damage is not taken for an interrupted commit at the next start, and rolled back.
-    pub(super) fn close(self) -> Result<(), DataError> {
+    /// Writes a commit that changes no data, after which both of the storage engine's slots hold the same:
+    /// so damage is not taken for an interrupted commit at the next start, and rolled back.
+    pub(super) fn close(self, applied_index: u64) -> Result<(), DataError> {
         let transaction = self.database.begin_write().map_err(failed)?;
-        transaction.commit().map_err(failed)?;
+        note(transaction, CONSISTENT_INDEX, applied_index)?;
         Ok(self.database.close()?)
     }
 }
@@ -355,6 +349,15 @@ fn fill(database: &Database, found: &Found) -> Result<(), DataError> {
         let mut table = table::open(&transaction, entry.bucket).map_err(failed)?;
         table.insert(&*entry.key, &*entry.value).map_err(failed)?;
     }
+    transaction.commit().map_err(failed)
+}
+
+/// Ends a transaction with a number in [`Bucket::Meta`].
+fn note(transaction: WriteTransaction, key: &'static [u8], number: u64) -> Result<(), DataError> {
+    let mut meta = table::open(&transaction, Bucket::Meta).map_err(failed)?;
+    meta.insert(key, &number.to_be_bytes()[..])
+        .map_err(failed)?;
+    drop(meta);
     transaction.commit().map_err(failed)
 }
 
