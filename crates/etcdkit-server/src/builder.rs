@@ -1,7 +1,6 @@
 //! What a server is started with.
 
 use std::io;
-#[cfg(feature = "durable")]
 use std::path::PathBuf;
 #[cfg(feature = "durable")]
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use crate::durable::{DataError, Disk, Location};
 use crate::gate::Gate;
 use crate::listen::Address;
 use crate::password;
+use crate::restore::RestoreError;
 use crate::server::{self, Server};
 use crate::tls::{Security, ServerTls};
 use crate::token::AuthToken;
@@ -51,6 +51,7 @@ pub struct ServerBuilder {
     version: String,
     cluster_id: Option<u64>,
     member_id: Option<u64>,
+    snapshot: Option<PathBuf>,
     #[cfg(feature = "durable")]
     location: Option<Location>,
 }
@@ -81,6 +82,7 @@ impl Default for ServerBuilder {
             version: DEFAULT_VERSION.to_owned(),
             cluster_id: None,
             member_id: None,
+            snapshot: None,
             #[cfg(feature = "durable")]
             location: None,
         }
@@ -276,6 +278,27 @@ impl ServerBuilder {
         self
     }
 
+    /// Begins with what a snapshot holds: all keys with their history, leases, users, roles, and whether
+    /// authentication is on. The file may be one that `etcdctl snapshot save` or etcdkit has saved of a
+    /// cluster of etcd 3.4 to 3.7, or of another embedded server; or the `member/snap/db` of a member that
+    /// does not run.
+    ///
+    /// Members are not taken over, and leases have their whole time to live. All revisions that the
+    /// snapshot's server could read can be read here, with the same `HashKV`. The whole file is read
+    /// before [`start`](Self::start) returns.
+    ///
+    /// With [`data_dir`](Self::data_dir) there must be no data yet.
+    ///
+    /// ```no_run
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = etcdkit_server::Server::builder().from_snapshot("backup.db").start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn from_snapshot(mut self, path: impl Into<PathBuf>) -> Self {
+        self.snapshot = Some(path.into());
+        self
+    }
+
     /// The cluster's id; random unless set. Not 0. A data file that is there already has its own.
     pub fn cluster_id(mut self, id: u64) -> Self {
         self.cluster_id = Some(id);
@@ -296,7 +319,8 @@ impl ServerBuilder {
     ///
     /// [`StartError::Config`] for a setting that cannot be used; [`StartError::MissingFeature`] for one that
     /// this build does not know; [`StartError::Listen`] when an address cannot be listened on;
-    /// [`StartError::Data`] when the data cannot be used, in which case it is left as it is.
+    /// [`StartError::Data`] when the data cannot be used, in which case it is left as it is;
+    /// [`StartError::Restore`] when the snapshot cannot be.
     pub async fn start(self) -> Result<Server, StartError> {
         server::start(self.validate()?).await
     }
@@ -377,6 +401,7 @@ impl ServerBuilder {
             version,
             cluster_id: self.cluster_id,
             member_id: self.member_id,
+            snapshot: self.snapshot,
             #[cfg(feature = "durable")]
             location: self.location,
         })
@@ -404,6 +429,7 @@ pub(crate) struct Config {
     pub(crate) version: Version,
     pub(crate) cluster_id: Option<u64>,
     pub(crate) member_id: Option<u64>,
+    pub(crate) snapshot: Option<PathBuf>,
     #[cfg(feature = "durable")]
     pub(crate) location: Option<Location>,
 }
@@ -444,5 +470,13 @@ pub enum StartError {
         place: String,
         /// Why not.
         source: DataError,
+    },
+    /// The snapshot cannot be used. Nothing was made of it.
+    #[error("cannot restore {}: {source}", path.display())]
+    Restore {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: RestoreError,
     },
 }

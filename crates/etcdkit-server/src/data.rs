@@ -1,5 +1,6 @@
-//! What a server starts with: nothing, or what it held before.
+//! What a server starts with: nothing, what it held before, or a snapshot.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use etcdkit_store::Store;
 use crate::applier::Applier;
 use crate::builder::{Config, StartError};
 #[cfg(feature = "durable")]
-use crate::durable::{DataFile, Found, Location};
+use crate::durable::{DataError, DataFile, Found, Location};
 use crate::leadership::Leadership;
+use crate::restore;
 
 /// etcd's `raft_term` after a first start; it rises by one with each restart.
 const FIRST_TERM: u64 = 2;
@@ -26,32 +28,35 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// Reads the data file, or begins anew. Leases have their whole TTL from `now` on.
+    /// Reads the data file, or begins anew, with a snapshot if there is one. Leases have their whole
+    /// TTL from `now` on.
     pub(crate) async fn open(
         config: &Config,
         now: Duration,
         leadership: &Arc<Leadership>,
     ) -> Result<Self, StartError> {
+        let ids = (config.cluster_id, config.member_id);
+        let snapshot = config.snapshot.clone();
+        let leadership = Arc::clone(leadership);
         #[cfg(feature = "durable")]
         if let Some(location) = config.location.clone() {
-            let place = location.to_string();
-            let ids = (config.cluster_id, config.member_id);
-            let leadership = Arc::clone(leadership);
-            let opened =
-                tokio::task::spawn_blocking(move || in_file(location, ids, now, leadership)).await;
-            let opened = opened.map_err(|error| StartError::Data {
-                place: place.clone(),
-                source: crate::durable::DataError::Damaged(error.to_string()),
-            })?;
-            return opened.map_err(|source| StartError::Data { place, source });
+            let open = move || in_file(location, ids, snapshot.as_deref(), now, leadership);
+            return blocking(open).await;
         }
-        let _ = now;
-        let store = Store::new();
+        let store = match snapshot {
+            Some(path) => {
+                let mut store = blocking(move || first_store(Some(&path), now)).await?;
+                store.drop_journal();
+                store
+            }
+            None => Store::new(),
+        };
+        let (cluster_id, member_id) = ids;
         Ok(Self {
             revision: store.revision(),
-            applier: Applier::new(store, Arc::clone(leadership)),
-            cluster_id: config.cluster_id.unwrap_or_else(random_id),
-            member_id: config.member_id.unwrap_or_else(random_id),
+            applier: Applier::new(store, leadership),
+            cluster_id: cluster_id.unwrap_or_else(random_id),
+            member_id: member_id.unwrap_or_else(random_id),
             raft_term: FIRST_TERM,
             #[cfg(feature = "durable")]
             file: None,
@@ -64,13 +69,20 @@ impl Data {
 fn in_file(
     location: Location,
     (cluster_id, member_id): (Option<u64>, Option<u64>),
+    snapshot: Option<&Path>,
     now: Duration,
     leadership: Arc<Leadership>,
-) -> Result<Data, crate::durable::DataError> {
-    let (file, mut found) = match DataFile::open(location.clone(), now)? {
+) -> Result<Data, StartError> {
+    let place = location.to_string();
+    let unusable = |source| StartError::Data {
+        place: place.clone(),
+        source,
+    };
+    let (file, mut found) = match DataFile::open(location.clone(), now).map_err(unusable)? {
+        Some(_) if snapshot.is_some() => return Err(unusable(DataError::NotEmpty)),
         Some(opened) => opened,
         None => {
-            let mut store = Store::new();
+            let mut store = first_store(snapshot, now)?;
             store.keep_journal();
             let found = Found {
                 store,
@@ -79,11 +91,11 @@ fn in_file(
                 term: FIRST_TERM - 1,
                 applied_index: 0,
             };
-            (DataFile::create(location, &found)?, found)
+            (DataFile::create(location, &found).map_err(unusable)?, found)
         }
     };
     found.term = found.term.saturating_add(1).max(FIRST_TERM);
-    file.begin_term(found.term)?;
+    file.begin_term(found.term).map_err(unusable)?;
     Ok(Data {
         revision: found.store.revision(),
         applier: Applier::durable(found.store, found.applied_index, leadership),
@@ -92,6 +104,29 @@ fn in_file(
         raft_term: found.term,
         file: Some(file),
     })
+}
+
+/// What a server without data begins with.
+fn first_store(snapshot: Option<&Path>, now: Duration) -> Result<Store, StartError> {
+    match snapshot {
+        Some(path) => restore::store_of(path, now).map_err(|source| StartError::Restore {
+            path: path.to_owned(),
+            source,
+        }),
+        None => Ok(Store::new()),
+    }
+}
+
+/// Does on a thread of its own what would keep the runtime's from other work.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down, and so is whoever waits.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// etcd's ids are hashes; any number but 0 is as good.

@@ -60,6 +60,7 @@ mod listen;
 mod metrics;
 mod node;
 mod password;
+mod restore;
 mod route;
 mod rpc;
 mod server;
@@ -74,6 +75,7 @@ pub use builder::{ServerBuilder, StartError};
 pub use connector::Connector;
 #[cfg(feature = "durable")]
 pub use durable::{DataError, Disk};
+pub use restore::RestoreError;
 pub use server::{Server, ShutdownError};
 #[cfg(feature = "self-signed")]
 pub use tls::{Identity, SelfSigned, SelfSignedError};

@@ -22,6 +22,13 @@ pub(crate) struct Version {
 }
 
 impl Version {
+    /// The newest format of etcd's file that is known: that of 3.7.
+    pub(crate) const NEWEST_STORAGE: Self = Self {
+        major: 3,
+        minor: 7,
+        patch: 0,
+    };
+
     /// Three decimal numbers without signs, spaces or leading zeros, and nothing else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split('.').map(|part| {

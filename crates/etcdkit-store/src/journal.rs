@@ -34,6 +34,11 @@ impl<K: Ord> Dirty<K> {
         self.keys.get_or_insert_default();
     }
 
+    /// Notes nothing any more, and forgets what was noted.
+    pub(crate) fn forget(&mut self) {
+        self.keys = None;
+    }
+
     /// Whether [`watch`](Self::watch) was called.
     pub(crate) fn is_watched(&self) -> bool {
         self.keys.is_some()
@@ -98,6 +103,16 @@ impl Store {
         self.alarms.dirty.watch();
         self.auth.watch_changes();
         self.dirty_compaction.watch();
+    }
+
+    /// Notes nothing any more, and forgets what was noted: for a store that was read from a file and
+    /// lives on in memory.
+    pub fn drop_journal(&mut self) {
+        self.leases.dirty.forget();
+        self.alarms.dirty.forget();
+        self.auth.forget_changes();
+        self.dirty_compaction.forget();
+        self.garbage.clear();
     }
 
     /// Whether there is something to make durable, other than the removal of compacted records.

@@ -29,6 +29,10 @@ impl Auth {
         self.dirty.roles.watch();
     }
 
+    pub(crate) fn forget_changes(&mut self) {
+        self.dirty = DirtyAuth::default();
+    }
+
     pub(crate) fn has_changes(&self) -> bool {
         let DirtyAuth {
             state,
