@@ -3,14 +3,14 @@
 use std::{fs::File, path::Path, time::Duration};
 
 use etcdkit::{Client, ClientBuilder, Tls};
-use etcdkit_server::Server;
+use etcdkit_server::{DataError, Server, StartError};
 
 use crate::{
     args::{Credentials, GlobalArgs},
     error::{Exit, Failure, Result},
 };
 
-/// The endpoint that stands for a server inside this process.
+/// The endpoint that stands for a server inside this process, in memory or in the directory that follows.
 const EMBEDDED: &str = "embedded:";
 
 /// The shortest interval between pings that is used. etcd refuses less than five seconds, and
@@ -40,11 +40,8 @@ impl Session {
     pub(crate) async fn open_to(global: &GlobalArgs, endpoints: &[String]) -> Result<Self> {
         let mut builder = builder(global, endpoints)?;
         let mut server = None;
-        if is_embedded(endpoints)? {
-            let running = Server::builder().without_listener().start().await;
-            let running = running.map_err(|error| {
-                Failure::new(Exit::BadConnection, format!("embedded server: {error}"))
-            })?;
+        if let Some(place) = embedded(endpoints)? {
+            let running = start(place).await?;
             builder = builder.connector(running.connector());
             server = Some(running);
         } else {
@@ -67,33 +64,61 @@ impl Session {
     pub(crate) async fn close(self) {
         let Self { client, server } = self;
         drop(client);
-        if let Some(server) = server {
-            // A server in memory has nothing to lose.
-            let _ = server.shutdown().await;
+        if let Some(server) = server
+            && let Err(error) = server.shutdown().await
+        {
+            // What was answered is on the disk; what was not has failed already.
+            eprintln!("Warning: the embedded server did not end well: {error}");
         }
     }
 }
 
-/// Whether the endpoints are the embedded server.
-fn is_embedded(endpoints: &[String]) -> Result<bool> {
-    for endpoint in endpoints {
-        match endpoint.trim().strip_prefix(EMBEDDED) {
-            None => {}
-            Some("") if endpoints.len() == 1 => return Ok(true),
-            Some("") => {
-                return Err(Failure::bad_args(
-                    "embedded: is an endpoint of its own; give no others beside it",
-                ));
-            }
-            Some(_) => {
-                return Err(Failure::unsupported(format!(
-                    "{endpoint}: an embedded server that keeps its data in a directory is not in this version of etcdkit"
-                ))
-                .hint("use embedded: for one in memory, or run a real etcd"));
-            }
-        }
+/// Where a server inside this process keeps its data.
+#[derive(Debug, PartialEq, Eq)]
+enum Embedded<'a> {
+    Memory,
+    Directory(&'a Path),
+}
+
+/// The embedded server that the endpoints are, if they are one.
+fn embedded(endpoints: &[String]) -> Result<Option<Embedded<'_>>> {
+    let mut places = endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.trim().strip_prefix(EMBEDDED));
+    match places.next() {
+        None => Ok(None),
+        Some(_) if endpoints.len() > 1 => Err(Failure::bad_args(
+            "embedded: is an endpoint of its own; give no others beside it",
+        )),
+        Some("") => Ok(Some(Embedded::Memory)),
+        Some(directory) => Ok(Some(Embedded::Directory(Path::new(directory)))),
     }
-    Ok(false)
+}
+
+/// Starts it, reachable from this process only.
+async fn start(place: Embedded<'_>) -> Result<Server> {
+    let mut builder = Server::builder().without_listener();
+    if let Embedded::Directory(directory) = place {
+        if !directory.exists() {
+            // It may be that the name is not the one that was meant.
+            eprintln!("Making {} for a new server", directory.display());
+        }
+        builder = builder.data_dir(directory);
+    }
+    builder.start().await.map_err(|error| {
+        let in_use = matches!(
+            error,
+            StartError::Data {
+                source: DataError::InUse,
+                ..
+            }
+        );
+        let failure = Failure::new(Exit::BadConnection, format!("embedded server: {error}"));
+        match in_use {
+            true => failure.with_context("or give the --endpoints that it listens on"),
+            false => failure,
+        }
+    })
 }
 
 /// Everything but the endpoints.
@@ -187,5 +212,29 @@ fn check_file(flag: &str, file: &Path) -> Result {
             "{flag}: open {}: {error}",
             file.display()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_embedded_server_is_in_memory_or_in_a_directory() {
+        let read = |endpoints: &[&str]| {
+            let endpoints: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
+            embedded(&endpoints).map(|place| place.map(|place| format!("{place:?}")))
+        };
+        assert_eq!(read(&["127.0.0.1:2379", "b"]).unwrap(), None);
+        assert_eq!(read(&[" embedded:"]).unwrap().unwrap(), "Memory");
+        let place = read(&["embedded:./data"]).unwrap().unwrap();
+        assert_eq!(place, "Directory(\"./data\")");
+        for several in [
+            ["embedded:", "a"],
+            ["a", "embedded:"],
+            ["embedded:a", "embedded:b"],
+        ] {
+            assert_eq!(read(&several).unwrap_err().exit(), Exit::BadArgs);
+        }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Shows what etcd can do, step by step, on an embedded server
     Tour(TourArgs),
-    /// Runs the embedded server: one etcd node, in memory
+    /// Runs the embedded server: one etcd node, in memory or in one file
     Serve(MisplacedServe),
     /// Gets the key or a range of keys
     Get(GetArgs),

@@ -36,6 +36,9 @@ async fn serve(args: &ServeArgs) -> Result {
     for address in args.network.addresses() {
         builder = builder.listen(address);
     }
+    if let Some(directory) = args.storage.data_dir() {
+        builder = builder.data_dir(directory);
+    }
     let mut signals = Signals::listen()?;
     let server = builder.start().await.map_err(refused)?;
     introduce(args, &server);
@@ -47,18 +50,25 @@ async fn serve(args: &ServeArgs) -> Result {
     out.flush()?;
 
     signals.next().await;
-    eprintln!("Shutting down; the data is gone.");
-    server
-        .shutdown()
-        .await
-        .map_err(|error| Failure::new(Exit::Error, error.to_string()))
+    let ended = server.shutdown().await;
+    ended.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+    match args.storage.data_dir() {
+        None => eprintln!("Ended; the data is gone."),
+        Some(directory) => eprintln!("Ended; the data is in {}.", directory.display()),
+    }
+    Ok(())
 }
 
 /// What a newcomer must know before relying on this.
 fn introduce(args: &ServeArgs, server: &Server) {
+    let place = args.storage.data_dir().map_or_else(
+        || "in memory: when it ends its data is gone (--data-dir keeps it)".to_owned(),
+        |directory| format!("with its data in {}", directory.display()),
+    );
     eprintln!(
-        "This is one etcd node in memory: when it ends its data is gone, and nothing takes over.\n\
-         For data that lasts, run a cluster of etcd (https://etcd.io/docs); clients change only their endpoints.\n\
+        "This is one etcd node without failover, {place}.\n\
+         Beyond one machine: take a snapshot (etcdkit snapshot save) to a cluster of etcd\n\
+         (etcdutl snapshot restore, https://etcd.io/docs); clients change only their endpoints.\n\
          Try: etcdkit --endpoints {} put greeting hello",
         server.endpoint()
     );
@@ -101,6 +111,7 @@ fn refused(error: StartError) -> Failure {
         StartError::Config { .. } => Failure::bad_args(text),
         StartError::Listen { .. } => Failure::new(Exit::Error, text)
             .hint("choose another port with --listen-client-urls, or 0 for any free one"),
+        StartError::Data { .. } => Failure::new(Exit::Io, text),
         _ => Failure::new(Exit::Error, text),
     }
 }

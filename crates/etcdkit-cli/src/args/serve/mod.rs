@@ -22,10 +22,10 @@ use storage::StorageArgs;
 
 pub(crate) use config_file::ConfigFile;
 
-/// Runs the embedded server: one etcd node, in memory
+/// Runs the embedded server: one etcd node, in memory or in one file
 ///
-/// Flags and variables are named as etcd's. Those that make no sense for one node in memory are
-/// accepted, so that a command line of etcd works, and listed at the start.
+/// Flags and variables are named as etcd's, and so are the keys of --config-file. Those that make no
+/// sense for one node are accepted, so that a command line of etcd works, and listed at the start.
 // Read apart from the other commands: what clients and servers call --max-request-bytes differs.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "etcdkit serve", version, args_override_self = true)]

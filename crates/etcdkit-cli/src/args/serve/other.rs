@@ -215,10 +215,7 @@ const IGNORED_SWITCHES: [&str; 26] = [
 ];
 
 fn values() -> impl Iterator<Item = &'static Refusal> {
-    REFUSED
-        .iter()
-        .chain(&super::storage::REFUSED)
-        .chain(&super::tls::REFUSED)
+    REFUSED.iter().chain(&super::tls::REFUSED)
 }
 
 fn switches() -> impl Iterator<Item = &'static (&'static str, &'static str)> {

@@ -1,23 +1,26 @@
 //! Where the data is, and how much of it.
 
-use std::time::Duration;
+use std::{ffi::OsString, path::Path, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::OsStringValueParser};
 use etcdkit_server::AutoCompaction;
 
-use super::other::{Refusal, is_set, refuse};
 use crate::{
     error::{Exit, Failure, Result},
     golang::{parse_duration, parse_i64, parse_i64_decimal},
 };
 
-const DURABLE: &str =
-    "keeping data on disk is not in this version of etcdkit; leave it out for a server in memory";
-
-pub(super) const REFUSED: [Refusal; 1] = [refuse("data-dir", is_set, DURABLE)];
-
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StorageArgs {
+    /// Directory to keep the data in, in one file; in memory unless given
+    #[arg(
+        long,
+        env = "ETCD_DATA_DIR",
+        value_parser = OsStringValueParser::new(),
+        value_name = "DIR"
+    )]
+    data_dir: Option<OsString>,
+
     /// How large the data may grow, in bytes; 0 for etcd's 2 GiB, negative for no limit
     #[arg(
         long,
@@ -55,6 +58,12 @@ enum CompactionMode {
 }
 
 impl StorageArgs {
+    /// Where to keep the data, if anywhere. An empty text counts as none, as with etcd.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        let directory = self.data_dir.as_deref().map(Path::new)?;
+        (!directory.as_os_str().is_empty()).then_some(directory)
+    }
+
     /// What to compact without being asked.
     pub(crate) fn auto_compaction(&self) -> Result<AutoCompaction> {
         let text = &self.auto_compaction_retention;
