@@ -7,9 +7,11 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use etcdkit_proto::EtcdError;
+use etcdkit_proto::{Code, EtcdError};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
+
+use crate::grpc::Status;
 
 /// How long etcd lets a request wait for the others: five seconds and two election timeouts of one second.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
@@ -80,41 +82,43 @@ impl Leadership {
     }
 
     /// Returns when there is a leader that takes a write. Nothing was written when this fails.
-    pub(crate) async fn needed_to_write(&self) -> Result<(), EtcdError> {
+    pub(crate) async fn needed_to_write(&self) -> Result<(), Status> {
         if !self.is_lost() {
             return Ok(());
         }
-        self.wait(EtcdError::ServerTimeout).await
+        // etcd passes on what Go says of a proposal that nobody takes.
+        self.wait(|| Status::new(Code::DeadlineExceeded, "context deadline exceeded"))
+            .await
     }
 
     /// Returns when a read can be sure to see all writes. One that has waited for a leader is told to come
     /// again, as in etcd: its question went to the one before.
-    pub(crate) async fn needed_to_read(&self) -> Result<(), EtcdError> {
+    pub(crate) async fn needed_to_read(&self) -> Result<(), Status> {
         if !self.is_lost() {
             return Ok(());
         }
-        self.wait(EtcdError::ServerTimeout).await?;
-        Err(EtcdError::LeaderChanged)
+        self.wait(|| EtcdError::ServerTimeout.into()).await?;
+        Err(EtcdError::LeaderChanged.into())
     }
 
     /// Returns when there is a leader that keeps the time of leases.
-    pub(crate) async fn needed_for_leases(&self) -> Result<(), EtcdError> {
+    pub(crate) async fn needed_for_leases(&self) -> Result<(), Status> {
         if !self.is_lost() {
             return Ok(());
         }
-        self.wait(EtcdError::NoLeader).await
+        self.wait(|| EtcdError::NoLeader.into()).await
     }
 
-    async fn wait(&self, too_late: EtcdError) -> Result<(), EtcdError> {
+    async fn wait(&self, too_late: impl FnOnce() -> Status) -> Result<(), Status> {
         let _waiting = Waiting::begin(&self.waiting);
         let mut stopping = self.stopping.clone();
         let limit = Duration::from_millis(self.request_timeout_millis.load(Ordering::Relaxed));
         tokio::select! {
             elected = timeout(limit, self.elected()) => elected.map_err(|_| {
                 self.given_up.fetch_add(1, Ordering::Relaxed);
-                too_late
+                too_late()
             }),
-            _ = stopping.wait_for(|stopping| *stopping) => Err(EtcdError::Stopped),
+            _ = stopping.wait_for(|stopping| *stopping) => Err(EtcdError::Stopped.into()),
         }
     }
 
@@ -165,13 +169,13 @@ mod tests {
         leadership.lose();
         let began = tokio::time::Instant::now();
         let written = leadership.needed_to_write().await;
-        assert_eq!(written, Err(EtcdError::ServerTimeout));
+        assert_eq!(written.unwrap_err().code(), Code::DeadlineExceeded);
         assert_eq!(began.elapsed(), Duration::from_secs(7));
         leadership.set_request_timeout(Duration::from_millis(10));
         let read = leadership.needed_to_read().await;
-        assert_eq!(read, Err(EtcdError::ServerTimeout));
+        assert_eq!(read, Err(EtcdError::ServerTimeout.into()));
         let renewed = leadership.needed_for_leases().await;
-        assert_eq!(renewed, Err(EtcdError::NoLeader));
+        assert_eq!(renewed, Err(EtcdError::NoLeader.into()));
         assert_eq!(began.elapsed(), Duration::from_millis(7_020));
     }
 
@@ -190,7 +194,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         leadership.elect();
         assert_eq!(write.await.unwrap(), Ok(()));
-        assert_eq!(read.await.unwrap(), Err(EtcdError::LeaderChanged));
+        assert_eq!(read.await.unwrap(), Err(EtcdError::LeaderChanged.into()));
         assert_eq!(leadership.needed_to_read().await, Ok(()));
         assert_eq!(leadership.elections(), 1);
     }
@@ -201,6 +205,6 @@ mod tests {
         leadership.lose();
         stop.send_replace(true);
         let written = leadership.needed_to_write().await;
-        assert_eq!(written, Err(EtcdError::Stopped));
+        assert_eq!(written, Err(EtcdError::Stopped.into()));
     }
 }

@@ -294,7 +294,7 @@ async fn without_a_leader_what_needs_one_is_refused() {
     let refused = kv.range(with_leader(get("a"))).await.unwrap_err();
     is(&refused, Code::Unavailable, NO_LEADER);
     let late = kv.put(put("a", "1")).await.unwrap_err();
-    is(&late, Code::Unavailable, TIMED_OUT);
+    is(&late, Code::DeadlineExceeded, "context deadline exceeded");
     let late = kv.range(get("a")).await.unwrap_err();
     is(&late, Code::Unavailable, TIMED_OUT);
     let keep_alive = tokio_stream::once(LeaseKeepAliveRequest { id: 7 });

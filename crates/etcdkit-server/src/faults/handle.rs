@@ -171,8 +171,9 @@ impl Faults {
     ///
     /// * Calls with `hasleader` metadata are refused at once with `etcdserver: no leader`, and streams that
     ///   were opened with it end with the same (in etcd after three election timeouts).
-    /// * Other writes and linearizable reads wait for a leader, and after seven seconds (see
-    ///   [`request_timeout`](Self::request_timeout)) are refused with `etcdserver: request timed out`.
+    /// * Other writes and linearizable reads wait for a leader, and are given up after seven seconds (see
+    ///   [`request_timeout`](Self::request_timeout)): writes with `context deadline exceeded`, and reads with
+    ///   `etcdserver: request timed out`.
     /// * Serializable reads, `Status`, and watches without `hasleader` go on. No lease expires.
     /// * `/health` says `RAFT NO LEADER`.
     pub fn lose_leader(&self) {

@@ -19,6 +19,7 @@ pub(crate) async fn authenticate(
     request: AuthenticateRequest,
 ) -> Result<AuthenticateResponse, Status> {
     let AuthenticateRequest { name, password } = request;
+    node.leadership.needed_to_read().await?;
     loop {
         let (hash, revision) = node.applier.read(|store| {
             let (hash, revision) = store.auth().password_hash(&name)?;

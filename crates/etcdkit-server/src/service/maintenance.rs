@@ -149,6 +149,9 @@ pub(crate) async fn move_leader(
     request: MoveLeaderRequest,
 ) -> Result<MoveLeaderResponse, Status> {
     node.require_root(credentials)?;
+    if node.leadership.is_lost() {
+        return Err(EtcdError::NotLeader.into());
+    }
     if request.target_id == node.identity.member_id {
         Ok(MoveLeaderResponse::default())
     } else {

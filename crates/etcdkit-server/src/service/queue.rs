@@ -250,9 +250,12 @@ pub(super) fn existing(response: &TxnResponse) -> Option<&etcdkit_proto::mvccpb:
     }
 }
 
-/// The same refusal as etcd's services of queues send it.
+/// The same refusal as etcd's services of queues send it: of codes only that of a deadline is left.
 pub(super) fn without_code(status: Status) -> Status {
-    status.with_code(Code::Unknown)
+    match status.code() {
+        Code::DeadlineExceeded => status,
+        _ => status.with_code(Code::Unknown),
+    }
 }
 
 fn created_at(key: &Bytes, revision: i64) -> Compare {
