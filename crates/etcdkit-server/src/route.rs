@@ -1,5 +1,6 @@
 //! From the path of a request to the function that answers it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use etcdkit_proto::Code;
@@ -69,17 +70,17 @@ async fn call(line: &Line, request: Request<Incoming>) -> Response<Body> {
 async fn answer(rpc: Rpc, call: Call<'_>) -> Response<Body> {
     match rpc {
         Rpc::KvRange => call.range().await,
-        Rpc::KvRangeStream => call.server_streaming(kv::range_stream).await,
-        Rpc::KvPut => call.unary(kv::put).await,
-        Rpc::KvDeleteRange => call.unary(kv::delete_range).await,
-        Rpc::KvTxn => call.unary(kv::txn).await,
+        Rpc::KvRangeStream => Box::pin(call.server_streaming(kv::range_stream)).await,
+        Rpc::KvPut => call.frequent(kv::put).await,
+        Rpc::KvDeleteRange => call.frequent(kv::delete_range).await,
+        Rpc::KvTxn => call.frequent(kv::txn).await,
         Rpc::KvCompact => call.unary(kv::compact).await,
 
-        Rpc::Watch => call.bidirectional(watch::watch).await,
+        Rpc::Watch => Box::pin(call.bidirectional(watch::watch)).await,
 
         Rpc::LeaseGrant => call.unary(lease::grant).await,
         Rpc::LeaseRevoke => call.unary(lease::revoke).await,
-        Rpc::LeaseKeepAlive => call.bidirectional(lease::keep_alive).await,
+        Rpc::LeaseKeepAlive => Box::pin(call.bidirectional(lease::keep_alive)).await,
         Rpc::LeaseTimeToLive => call.unary(lease::time_to_live).await,
         Rpc::LeaseLeases => call.unary(lease::leases).await,
 
@@ -107,7 +108,7 @@ async fn answer(rpc: Rpc, call: Call<'_>) -> Response<Body> {
         Rpc::ElectionCampaign => call.unary(election::campaign).await,
         Rpc::ElectionProclaim => call.unary(election::proclaim).await,
         Rpc::ElectionLeader => call.unary(election::leader).await,
-        Rpc::ElectionObserve => call.server_streaming(election::observe).await,
+        Rpc::ElectionObserve => Box::pin(call.server_streaming(election::observe)).await,
         Rpc::ElectionResign => call.unary(election::resign).await,
 
         Rpc::ClusterMemberList => call.unary(cluster::member_list).await,
@@ -123,11 +124,11 @@ async fn answer(rpc: Rpc, call: Call<'_>) -> Response<Body> {
         Rpc::MaintenanceHash => call.unary(maintenance::hash).await,
         Rpc::MaintenanceHashKv => call.unary(maintenance::hash_kv).await,
         Rpc::MaintenanceMoveLeader => call.unary(maintenance::move_leader).await,
-        Rpc::MaintenanceSnapshot => call.server_streaming(snapshot::snapshot).await,
+        Rpc::MaintenanceSnapshot => Box::pin(call.server_streaming(snapshot::snapshot)).await,
         Rpc::MaintenanceStatus => call.unary(maintenance::status).await,
 
         Rpc::HealthCheck => call.unary(health::check).await,
-        Rpc::HealthWatch => call.server_streaming(health::watch).await,
+        Rpc::HealthWatch => Box::pin(call.server_streaming(health::watch)).await,
     }
 }
 
@@ -140,8 +141,23 @@ struct Call<'a> {
     body: Incoming,
 }
 
-impl Call<'_> {
-    async fn unary<Req, Reply>(
+impl<'a> Call<'a> {
+    /// Any call with one request and one reply. Boxed, so that what is called all the time is not as
+    /// large as what is called now and then.
+    fn unary<Req, Reply, Handler>(
+        self,
+        handler: Handler,
+    ) -> Pin<Box<impl Future<Output = Response<Body>> + use<'a, Req, Reply, Handler>>>
+    where
+        Req: Message + Default,
+        Reply: Message,
+        Handler: AsyncFnOnce(&Arc<Node>, &Credentials, Req) -> Result<Reply, Status>,
+    {
+        Box::pin(self.frequent(handler))
+    }
+
+    /// The same for what is called all the time.
+    async fn frequent<Req, Reply>(
         mut self,
         handler: impl AsyncFnOnce(&Arc<Node>, &Credentials, Req) -> Result<Reply, Status>,
     ) -> Response<Body>

@@ -1,34 +1,20 @@
 //! Every key's history, in key order.
 
-use std::collections::BTreeMap;
+mod history;
+mod pieces;
 
 use etcdkit_proto::mvccpb::KeyValue;
 
+pub(crate) use self::history::Change;
+use self::history::History;
+use self::pieces::Pieces;
 use crate::revision::Revision;
 use crate::span::Span;
 
 /// From keys to their histories.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    keys: BTreeMap<Box<[u8]>, History>,
-}
-
-/// The changes of one key that compaction left.
-///
-/// A tombstone ends what etcd calls a generation; the change after it creates the key anew.
-#[derive(Debug)]
-struct History {
-    /// Kept in the tree itself: nearly all reads and every count need no more than this.
-    newest: Change,
-    /// All before it, oldest first.
-    older: Vec<Change>,
-}
-
-/// One change of a key: its new state, or `None` if it was deleted.
-#[derive(Debug)]
-pub(crate) struct Change {
-    pub(crate) revision: Revision,
-    pub(crate) kv: Option<KeyValue>,
+    keys: Pieces,
 }
 
 impl Index {
@@ -45,6 +31,29 @@ impl Index {
     ) -> impl Iterator<Item = &'a KeyValue> + use<'a> {
         self.histories(span)
             .filter_map(move |history| history.at(at))
+    }
+
+    /// How many keys of a span exist at a main revision. `changed` are the keys that were changed after
+    /// it, and few: the rest is not looked at one by one.
+    pub(crate) fn count<'k>(
+        &self,
+        span: Span<'_>,
+        at: i64,
+        changed: impl Iterator<Item = &'k [u8]>,
+    ) -> usize {
+        let Some(bounds) = span.bounds() else {
+            return self.live(span, at).count();
+        };
+        let mut changed: Vec<&[u8]> = changed.filter(|key| span.contains(key)).collect();
+        changed.sort_unstable();
+        changed.dedup();
+        let changed = changed.iter().filter_map(|key| self.keys.get(key));
+        let (mut then, mut now) = (0, 0);
+        for history in changed {
+            then += usize::from(history.at(at).is_some());
+            now += usize::from(history.is_live());
+        }
+        self.keys.count_live(bounds) + then - now
     }
 
     /// How many histories a span has, deleted keys included, counted up to a limit.
@@ -66,16 +75,13 @@ impl Index {
 
     fn histories<'a>(&'a self, span: Span<'_>) -> impl Iterator<Item = &'a History> + use<'a> {
         let single = span.single_key().and_then(|key| self.keys.get(key));
-        let many = span
-            .bounds()
-            .map(|bounds| self.keys.range::<[u8], _>(bounds));
-        let many = many.into_iter().flatten().map(|(_, history)| history);
-        single.into_iter().chain(many)
+        let many = span.bounds().map(|bounds| self.keys.range(bounds));
+        single.into_iter().chain(many.into_iter().flatten())
     }
 
     /// Every key that exists at a main revision.
     pub(crate) fn all_live(&self, at: i64) -> impl Iterator<Item = (Revision, &KeyValue)> {
-        self.keys.values().filter_map(move |history| {
+        self.keys.all().filter_map(move |history| {
             let change = history.change_at(at)?;
             Some((change.revision, change.kv.as_ref()?))
         })
@@ -88,22 +94,7 @@ impl Index {
         key: &[u8],
         make: impl FnOnce(Option<&KeyValue>) -> (Change, T),
     ) -> T {
-        if let Some(history) = self.keys.get_mut(key) {
-            let (change, extra) = make(history.newest.kv.as_ref());
-            history
-                .older
-                .push(std::mem::replace(&mut history.newest, change));
-            return extra;
-        }
-        let (newest, extra) = make(None);
-        self.keys.insert(
-            key.into(),
-            History {
-                newest,
-                older: Vec::new(),
-            },
-        );
-        extra
+        self.keys.update(key, make)
     }
 
     /// Appends a stored change, which is newer than all before it.
@@ -120,66 +111,11 @@ impl Index {
     /// to it that stay, sorted.
     pub(crate) fn compact(&mut self, at: i64) -> Vec<Revision> {
         let mut kept = Vec::new();
-        self.keys.retain(|_, history| {
+        self.keys.retain(|history| {
             kept.extend(history.compact(at));
             !history.is_over(at)
         });
         kept.sort_unstable();
         kept
-    }
-}
-
-impl History {
-    fn at(&self, at: i64) -> Option<&KeyValue> {
-        self.change_at(at)?.kv.as_ref()
-    }
-
-    fn change_at(&self, at: i64) -> Option<&Change> {
-        if self.newest.revision.main <= at {
-            return Some(&self.newest);
-        }
-        let later = self
-            .older
-            .partition_point(|change| change.revision.main <= at);
-        self.older.get(later.checked_sub(1)?)
-    }
-
-    fn between(&self, from: i64, to: i64) -> impl Iterator<Item = Revision> {
-        let first = self
-            .older
-            .partition_point(|change| change.revision.main < from);
-        let older = self.older.get(first..).unwrap_or_default();
-        older
-            .iter()
-            .chain([&self.newest])
-            .map(|change| change.revision)
-            .filter(move |revision| (from..=to).contains(&revision.main))
-    }
-
-    /// Returns the one change up to `at` that stays.
-    ///
-    /// It is the newest one, unless it is a tombstone older than `at`: a tombstone exactly at the
-    /// compacted revision stays, so that a watch from there still sees the deletion (etcd 3.5.16).
-    fn compact(&mut self, at: i64) -> Option<Revision> {
-        let newest = self
-            .change_at(at)
-            .filter(|c| c.kv.is_some() || c.revision.main == at);
-        let stays = newest.map(|change| change.revision);
-        let first = stays.unwrap_or(Revision {
-            main: at + 1,
-            sub: 0,
-        });
-        let gone = self.older.partition_point(|change| change.revision < first);
-        self.older.drain(..gone);
-        if self.older.capacity() > 4 * self.older.len() {
-            self.older.shrink_to_fit();
-        }
-        stays
-    }
-
-    /// Whether nothing is left once `at` is compacted: the key was deleted before, and that was
-    /// all.
-    fn is_over(&self, at: i64) -> bool {
-        self.newest.kv.is_none() && self.newest.revision.main < at
     }
 }

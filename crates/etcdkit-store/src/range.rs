@@ -5,14 +5,33 @@ use etcdkit_proto::etcdserverpb::{RangeRequest, RangeResponse};
 use etcdkit_proto::mvccpb::KeyValue;
 
 use crate::index::Index;
+use crate::log::Log;
+use crate::record::Record;
 use crate::span::Span;
 use crate::store::header;
+
+/// The most changes after a revision with which keys are counted backwards from now. To look at more of
+/// them is no better than to look at the keys.
+const FEW_CHANGES: usize = 1_000;
 
 /// Answers a request whose revision is known to be readable; `current` is the newest revision.
 ///
 /// `count` is that of all keys of the span, whatever limit and filters leave of them.
-pub(crate) fn answer(index: &Index, request: &RangeRequest, current: i64) -> RangeResponse {
-    read(index, request, current, |rest| rest.count())
+pub(crate) fn answer(
+    index: &Index,
+    log: &Log,
+    request: &RangeRequest,
+    current: i64,
+) -> RangeResponse {
+    let span = Span::new(&request.key, &request.range_end);
+    let at = revision_of(request, current);
+    let count = |rest: &mut dyn Iterator<Item = &KeyValue>, counted: usize| match log.after(at) {
+        later if later.len() <= FEW_CHANGES => {
+            index.count(span, at, later.iter().map(Record::changed_key))
+        }
+        _ => counted + rest.count(),
+    };
+    read(index, request, current, count)
 }
 
 /// The same, but `count` is that of the keys looked at, which ends just above the limit.
@@ -21,37 +40,48 @@ pub(crate) fn answer_uncounted(
     request: &RangeRequest,
     current: i64,
 ) -> RangeResponse {
-    read(index, request, current, |_| 0)
+    read(index, request, current, |_, counted| counted)
 }
 
+fn revision_of(request: &RangeRequest, current: i64) -> i64 {
+    if request.revision > 0 {
+        request.revision
+    } else {
+        current
+    }
+}
+
+/// `count` gets the keys that were not looked at, and how many were.
 fn read(
     index: &Index,
     request: &RangeRequest,
     current: i64,
-    count_rest: impl FnOnce(&mut dyn Iterator<Item = &KeyValue>) -> usize,
+    count: impl FnOnce(&mut dyn Iterator<Item = &KeyValue>, usize) -> usize,
 ) -> RangeResponse {
-    let at = if request.revision > 0 {
-        request.revision
-    } else {
-        current
-    };
+    let at = revision_of(request, current);
     let mut live = index.live(Span::new(&request.key, &request.range_end), at);
     let header = header(current);
     if request.count_only {
         return RangeResponse {
             header,
-            count: live.count() as i64,
+            count: count(&mut live, 0) as i64,
             ..Default::default()
         };
     }
 
     let limit = usize::try_from(request.limit).unwrap_or(0);
-    let mut found: Vec<&KeyValue> = if limit == 0 || needs_all(request) {
+    let all = limit == 0 || needs_all(request);
+    let mut found: Vec<&KeyValue> = if all {
         live.by_ref().collect()
     } else {
         live.by_ref().take(limit.saturating_add(1)).collect()
     };
-    let count = (found.len() + count_rest(&mut live)) as i64;
+    let count = if all || found.len() <= limit {
+        found.len()
+    } else {
+        count(&mut live, found.len())
+    };
+    let count = count as i64;
 
     found.retain(|kv| passes(request, kv));
     sort(&mut found, request);

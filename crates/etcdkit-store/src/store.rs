@@ -102,7 +102,12 @@ impl Store {
     /// and negative revisions mean the current one.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, EtcdError> {
         self.check_readable(request.revision)?;
-        Ok(range::answer(&self.index, request, self.published))
+        Ok(range::answer(
+            &self.index,
+            &self.log,
+            request,
+            self.published,
+        ))
     }
 
     /// Reads keys up to the limit without counting the rest, for whoever reads a long range part by

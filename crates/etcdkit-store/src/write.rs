@@ -54,7 +54,7 @@ impl<'a> Write<'a> {
     }
 
     pub(crate) fn range(&self, request: &RangeRequest) -> RangeResponse {
-        range::answer(&self.store.index, request, self.revision())
+        range::answer(&self.store.index, &self.store.log, request, self.revision())
     }
 
     pub(crate) fn put(&mut self, request: PutRequest) -> PutResponse {

@@ -1,7 +1,7 @@
 //! Rules of reads.
 
 use etcdkit_proto::EtcdError::{Compacted, FutureRevision};
-use etcdkit_proto::etcdserverpb::RangeRequest;
+use etcdkit_proto::etcdserverpb::{DeleteRangeRequest, RangeRequest};
 use etcdkit_store::Store;
 
 use super::{compact, filled, get, keys, put, range};
@@ -279,4 +279,31 @@ fn what_is_read_does_not_hold_on_to_the_request() {
         network_read.is_unique(),
         "the request's buffer is still in use"
     );
+}
+
+#[test]
+fn what_is_only_staged_is_not_counted() {
+    let mut store = filled();
+    let everything = |revision, limit| RangeRequest {
+        revision,
+        limit,
+        ..range("\0", "\0")
+    };
+    for (key, value) in [("a", "again"), ("f", "new"), ("f", "newer")] {
+        store.stage_put(put(key, value)).unwrap();
+    }
+    let deleted = DeleteRangeRequest {
+        key: "b".into(),
+        range_end: "d".into(),
+        ..Default::default()
+    };
+    store.stage_delete_range(deleted).unwrap();
+    let counts = |store: &Store, revision| {
+        [1, 2, 4].map(|limit| store.range(&everything(revision, limit)).unwrap().count)
+    };
+    assert_eq!(counts(&store, 0), [5; 3]);
+    store.publish();
+    assert_eq!(counts(&store, 0), [4; 3]);
+    assert_eq!(counts(&store, 8), [5; 3]);
+    assert_eq!(counts(&store, 10), [6; 3]);
 }
