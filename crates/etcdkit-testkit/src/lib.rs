@@ -9,5 +9,6 @@ pub mod differential;
 pub mod etcd;
 pub mod fake;
 pub mod proxy;
+pub mod queue;
 pub mod scenario;
 pub mod watch_checker;

@@ -6,12 +6,13 @@ use std::{
 };
 
 use etcdkit::{
-    Client, ErrorKind, KeyRange, LeaseId, Outcome,
+    Client, ErrorKind, LeaseId, Outcome,
     service::{LeaderKey, LeaderResponse, Observe},
 };
 use etcdkit_testkit::{
     etcd::{Binary, Cluster},
     fake::{FakeServer, Reply, refusing_endpoint},
+    queue::queue_of,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -36,21 +37,6 @@ async fn each_etcd(test: impl AsyncFn(&Binary, &mut Cluster, &Client)) {
 async fn lease(client: &Client) -> LeaseId {
     let grant = client.leases().grant(Duration::from_secs(60)).await;
     grant.expect("a lease").id
-}
-
-/// Waits until so many stand in the queue of a lock or an election.
-async fn queue_of(client: &Client, name: &str, length: i64) {
-    let start = Instant::now();
-    let queue = format!("{name}/");
-    loop {
-        let keys = client.range(KeyRange::prefix(&queue)).count_only().await;
-        let count = keys.expect("a count").count;
-        if count == length {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE, "{count} instead of {length}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// `etcdctl lock`, which prints its key when it has the lock, and holds it until told to end.

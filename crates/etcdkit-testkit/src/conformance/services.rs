@@ -1,14 +1,15 @@
 //! The lock and election services.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etcdkit::{
-    Client, ErrorKind, KeyRange, LeaseId, Outcome,
+    Client, ErrorKind, LeaseId, Outcome,
     service::{LeaderResponse, Observe},
 };
 use tokio::time::timeout;
 
 use super::keys::{Keys, kind};
+use crate::queue::queue_of;
 
 /// How long something is waited for that is under way.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,21 +20,6 @@ const A_WHILE: Duration = Duration::from_millis(100);
 async fn grant(client: &Client) -> LeaseId {
     let granted = client.leases().grant(Duration::from_secs(60)).await;
     granted.expect("a lease").id
-}
-
-/// Waits until so many stand in the queue of a lock or an election.
-async fn queue_of(client: &Client, name: &str, length: i64) {
-    let start = Instant::now();
-    let queue = format!("{name}/");
-    loop {
-        let keys = client.range(KeyRange::prefix(&queue)).count_only().await;
-        let count = keys.expect("a count").count;
-        if count == length {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE, "{count} instead of {length}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 pub(super) async fn one_lease_at_a_time_has_a_lock(client: &Client) {

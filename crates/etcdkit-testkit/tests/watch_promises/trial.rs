@@ -30,7 +30,7 @@ pub(crate) struct Trialed<'a> {
     /// Of the leases of the writers.
     pub(crate) time_to_live: Duration,
     /// Lets time go by; without it leases expire by themselves.
-    pub(crate) advance: Option<&'a dyn Fn(Duration)>,
+    pub(crate) advance: Option<&'a (dyn Fn(Duration) + Sync)>,
     /// Whether it answers rightly when asked for progress.
     pub(crate) promises_when_asked: bool,
     /// Whether its promises and its confirmations come in one order.

@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    Decode, Request,
+    Decode, Request, deadline_after,
     failure::{explain, finished},
 };
 use crate::{
@@ -274,12 +274,7 @@ impl<T> Running<T> {
             return Err(Error::etcd(EtcdError::RequestTooLarge).with_operation(request.method.name));
         }
         let started = Instant::now();
-        // Durations that reach beyond what the clock can tell mean "as long as it takes".
-        let after = |timeout| {
-            started
-                .checked_add(timeout)
-                .unwrap_or_else(|| started + Duration::from_secs(1 << 32))
-        };
+        let after = |timeout| deadline_after(started, timeout);
         let deadline = match (request.timeout, *deadline) {
             (None, None) => after(core.config.request_timeout),
             (Some(timeout), None) => after(timeout),

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
+use tokio::time::Instant;
 
 pub(crate) use self::{
     budget::RetryBudget,
@@ -23,6 +24,13 @@ pub(crate) use self::{
 };
 pub use self::{call::Call, options::CallOptions};
 use crate::{policy::Class, wire::Frame};
+
+/// What is so long after `start`. Durations beyond what the clock can tell mean "as long as it takes".
+pub(crate) fn deadline_after(start: Instant, time: Duration) -> Instant {
+    start
+        .checked_add(time)
+        .unwrap_or_else(|| start + Duration::from_secs(1 << 32))
+}
 
 /// A remote procedure: its name for people and its path on the wire.
 #[derive(Debug)]

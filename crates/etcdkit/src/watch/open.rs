@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{Overflow, Watch, WatchError, WatchUpdate, feed::Feed, watcher::Spec};
-use crate::{Client, Error, ErrorKind, KeyRange, Result, Revision};
+use crate::{Client, Error, ErrorKind, KeyRange, Result, Revision, exec::deadline_after};
 
 /// How much a watch queues unless told otherwise.
 const QUEUE_BYTES: usize = 4 << 20;
@@ -233,9 +233,7 @@ impl OpenWatch<'_> {
         let core = &self.client.core;
         let within = self.timeout.unwrap_or(core.config.request_timeout);
         let started = Instant::now();
-        let deadline = started
-            .checked_add(within)
-            .unwrap_or_else(|| started + Duration::from_secs(1 << 32));
+        let deadline = deadline_after(started, within);
         let late = || {
             let error = match core.watches.trouble() {
                 Some(trouble) => {
