@@ -5,6 +5,7 @@
 pub mod alarm;
 pub mod certificates;
 pub mod conformance;
+pub mod crash;
 pub mod differential;
 pub mod etcd;
 pub mod fake;

@@ -103,7 +103,6 @@ impl History {
     pub fn contradictions(&self, writes: &Writes) -> Vec<Contradiction> {
         let mut contradictions = Vec::new();
         let mut explained = HashSet::new();
-        let mut unknown = Vec::new();
         for write in writes.all() {
             match write.outcome {
                 Outcome::Applied(_) if write.changes.is_empty() => {}
@@ -111,25 +110,47 @@ impl History {
                     explained.insert(revision);
                 }
                 Outcome::Applied(_) => contradictions.push(Contradiction::Lost(write.clone())),
-                Outcome::Unknown => unknown.push(write),
-                Outcome::NotApplied => {}
+                Outcome::Unknown | Outcome::NotApplied => {}
             }
         }
+        explained.extend(self.applied_unknown(writes).into_values());
         for (revision, events) in &self.revisions {
-            if explained.contains(revision) {
+            if !explained.contains(revision) {
+                contradictions.push(Contradiction::Invented(*revision, events.clone()));
+            }
+        }
+        contradictions
+    }
+
+    /// Decides what became of writes of unknown outcome: what has not happened by now never will.
+    pub fn settle(&self, writes: &mut Writes) {
+        let applied = self.applied_unknown(writes);
+        writes.settle(&applied);
+    }
+
+    /// Which of the writes of unknown outcome happened, by their places, and at which revisions.
+    fn applied_unknown(&self, writes: &Writes) -> HashMap<usize, Revision> {
+        let acknowledged = writes.all().iter().filter_map(|write| match write.outcome {
+            Outcome::Applied(revision) if !write.changes.is_empty() => Some(revision),
+            _ => None,
+        });
+        let acknowledged: HashSet<Revision> = acknowledged.collect();
+        let unknown = writes.all().iter().enumerate();
+        let unknown = unknown.filter(|(_, write)| write.outcome == Outcome::Unknown);
+        let mut unknown: Vec<(usize, &Write)> = unknown.collect();
+        let mut applied = HashMap::new();
+        for revision in self.revisions.keys() {
+            if acknowledged.contains(revision) {
                 continue;
             }
             let made = unknown
                 .iter()
-                .position(|write| self.shows(*revision, &write.changes));
-            match made {
-                Some(made) => {
-                    unknown.swap_remove(made);
-                }
-                None => contradictions.push(Contradiction::Invented(*revision, events.clone())),
+                .position(|(_, write)| self.shows(*revision, &write.changes));
+            if let Some(made) = made {
+                applied.insert(unknown.swap_remove(made).0, *revision);
             }
         }
-        contradictions
+        applied
     }
 
     /// Whether exactly these changes happened at this revision.

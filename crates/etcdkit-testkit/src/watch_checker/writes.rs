@@ -1,5 +1,7 @@
 //! What writers know about what they did.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use etcdkit::Revision;
 
@@ -65,6 +67,16 @@ impl Writes {
             changes: changes.into_iter().collect(),
             outcome,
         });
+    }
+
+    /// Decides about those of unknown outcome: these, by their places, were applied, and no others.
+    pub(super) fn settle(&mut self, applied: &HashMap<usize, Revision>) {
+        for (place, write) in self.writes.iter_mut().enumerate() {
+            if write.outcome == Outcome::Unknown {
+                let revision = applied.get(&place).copied();
+                write.outcome = revision.map_or(Outcome::NotApplied, Outcome::Applied);
+            }
+        }
     }
 
     /// All of them.
