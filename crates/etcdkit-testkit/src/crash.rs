@@ -1,6 +1,6 @@
 //! Whether a server that was killed has kept what it had promised.
 //!
-//! Pure, but for reading the server: a [`Ledger`] is what the clients know, a [`Found`] is what the
+//! Pure, but for the [`Workload`] and for reading the server: a [`Ledger`] is what the clients know, a [`Found`] is what the
 //! server shows after a start, and a [`Checker`] compares the two, crash by crash. What is looked for:
 //!
 //! * every acknowledged write is there, at its revision and whole;
@@ -14,6 +14,7 @@ mod check;
 mod found;
 mod hash;
 mod ledger;
+mod workload;
 
 #[cfg(test)]
 mod tests;
@@ -22,3 +23,4 @@ pub use check::{Checker, Loss};
 pub use found::{Found, FoundHash, FoundLease};
 pub use hash::HashModel;
 pub use ledger::{Existence, Fate, Ledger};
+pub use workload::{Working, Workload};

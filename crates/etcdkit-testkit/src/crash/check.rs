@@ -33,9 +33,9 @@ pub enum Loss {
     /// What happened before the crash before is not what it was then.
     HistoryChanged {
         /// As it was.
-        before: Option<Event>,
+        before: Option<Box<Event>>,
         /// As it is.
-        now: Option<Event>,
+        now: Option<Box<Event>>,
     },
     /// A revision that nothing happened at.
     EmptyRevision(Revision),
@@ -137,8 +137,8 @@ impl Checker {
             let same = |(a, b): (&Event, &Event)| a.is_delete == b.is_delete && a.kv == b.kv;
             if !before.zip(now).is_some_and(same) {
                 losses.push(Loss::HistoryChanged {
-                    before: before.cloned(),
-                    now: now.cloned(),
+                    before: before.cloned().map(Box::new),
+                    now: now.cloned().map(Box::new),
                 });
                 break;
             }
@@ -175,8 +175,11 @@ impl Checker {
     fn check_hashes(&self, found: &Found, losses: &mut Vec<Loss>) {
         let model = HashModel::new(&self.events);
         for hash in &found.hashes {
-            let expected = model.at(hash.revision, found.compacted);
-            if hash.hash != expected {
+            let expected = model.at(hash.revision, hash.compacted);
+            let is_left_behind =
+                hash.revision == found.compacted && hash.compacted < found.compacted;
+            let is_of_now = hash.compacted == found.compacted;
+            if hash.hash != expected || !(is_of_now || is_left_behind) {
                 losses.push(Loss::Hash {
                     revision: hash.revision,
                     expected,

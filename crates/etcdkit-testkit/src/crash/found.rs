@@ -36,6 +36,9 @@ pub struct Found {
 pub struct FoundHash {
     /// The revision that was asked for.
     pub revision: Revision,
+    /// The compacted revision when it was made. The hash that a compaction left behind, as one does
+    /// that a restart goes on with, was made before it.
+    pub compacted: Revision,
     /// The hash.
     pub hash: u32,
 }
@@ -69,8 +72,12 @@ impl Found {
         let step = (revisions.clone().count() / hashes.max(1)).max(1);
         for revision in revisions.rev().step_by(step) {
             let asked = client.maintenance().hash_kv(endpoint).revision(revision);
-            let hash = asked.await?.hash;
-            found.hashes.push(FoundHash { revision, hash });
+            let answer = asked.await?;
+            found.hashes.push(FoundHash {
+                revision,
+                compacted: answer.compact_revision.max(0),
+                hash: answer.hash,
+            });
         }
         for lease in client.leases().list().await?.leases {
             let state = client.leases().time_to_live(lease).keys().await?;

@@ -75,6 +75,7 @@ impl World {
         let from = self.compacted.max(1);
         let hashes = (from..=self.revision()).map(|revision| FoundHash {
             revision,
+            compacted: self.compacted,
             hash: model.at(revision, self.compacted),
         });
         let events = self.events.iter().filter(|event| event.revision() >= from);
@@ -260,8 +261,13 @@ fn a_revision_of_nothing_is_noticed() {
 #[test]
 fn a_wrong_hash_is_noticed() {
     let world = world(&mut random());
-    let lost = losses(&world, |found| found.hashes[3].hash ^= 1);
-    assert!(matches!(lost[..], [Loss::Hash { .. }]), "{lost:?}");
+    for spoil in [
+        |hash: &mut FoundHash| hash.hash ^= 1,
+        |hash: &mut FoundHash| hash.compacted = 2,
+    ] {
+        let lost = losses(&world, |found| spoil(&mut found.hashes[3]));
+        assert!(matches!(lost[..], [Loss::Hash { .. }]), "{lost:?}");
+    }
 }
 
 #[test]
