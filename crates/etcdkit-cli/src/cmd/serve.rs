@@ -1,9 +1,8 @@
 //! `serve`: the embedded server as a program.
 
-use std::{
-    io::{self, Write},
-    net::IpAddr,
-};
+mod security;
+
+use std::io::{self, Write};
 
 use etcdkit_server::{Server, StartError};
 use tokio::runtime::Builder;
@@ -39,6 +38,7 @@ async fn serve(args: &ServeArgs) -> Result {
     if let Some(directory) = args.storage.data_dir() {
         builder = builder.data_dir(directory);
     }
+    builder = security::add(builder, args)?;
     let mut signals = Signals::listen()?;
     let server = builder.start().await.map_err(refused)?;
     introduce(args, &server);
@@ -69,39 +69,20 @@ fn introduce(args: &ServeArgs, server: &Server) {
         "This is one etcd node without failover, {place}.\n\
          Beyond one machine: take a snapshot (etcdkit snapshot save) to a cluster of etcd\n\
          (etcdutl snapshot restore, https://etcd.io/docs); clients change only their endpoints.\n\
-         Try: etcdkit --endpoints {} put greeting hello",
-        server.endpoint()
+         Try: etcdkit --endpoints {}{} put greeting hello",
+        server.endpoint(),
+        security::client_flags(args)
     );
-    if !args.other.ignored.is_empty() {
-        eprintln!("Without effect here: --{}", args.other.ignored.join(", --"));
+    let ignored = [&args.other.ignored[..], &security::without_effect(args)].concat();
+    if !ignored.is_empty() {
+        eprintln!("Without effect here: --{}", ignored.join(", --"));
     }
     if !args.unknown_keys.is_empty() {
         let keys = args.unknown_keys.join(", ");
         eprintln!("Unknown in the configuration file, and not looked at: {keys}");
     }
-    let public = server
-        .endpoints()
-        .iter()
-        .find(|endpoint| is_public(endpoint));
-    if let Some(endpoint) = public {
-        eprintln!(
-            "Warning: whoever reaches {endpoint} may read and write; there is no TLS and no authentication."
-        );
-    }
-}
-
-/// Whether other machines can reach an endpoint.
-fn is_public(endpoint: &str) -> bool {
-    let Some(authority) = endpoint.strip_prefix("http://") else {
-        return false;
-    };
-    let host = authority
-        .rsplit_once(':')
-        .map_or(authority, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match host.parse::<IpAddr>() {
-        Ok(address) => !address.is_loopback(),
-        Err(_) => host != "localhost",
+    for warning in security::warnings(args) {
+        eprintln!("{warning}");
     }
 }
 
@@ -113,21 +94,5 @@ fn refused(error: StartError) -> Failure {
             .hint("choose another port with --listen-client-urls, or 0 for any free one"),
         StartError::Data { .. } => Failure::new(Exit::Io, text),
         _ => Failure::new(Exit::Error, text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_other_machines_are_warned_of() {
-        assert!(!is_public("http://127.0.0.1:2379"));
-        assert!(!is_public("http://[::1]:2379"));
-        assert!(!is_public("http://localhost:2379"));
-        assert!(!is_public("unix:///run/etcd.sock"));
-        assert!(is_public("http://0.0.0.0:2379"));
-        assert!(is_public("http://[::]:2379"));
-        assert!(is_public("http://db.example:2379"));
     }
 }

@@ -125,7 +125,15 @@ impl ClientCertVerifier for ClientCertificates {
     ) -> Result<ClientCertVerified, Error> {
         let verified = self
             .issued
-            .verify_client_cert(end_entity, intermediates, now)?;
+            .verify_client_cert(end_entity, intermediates, now)
+            .map_err(|error| match error {
+                // An issuer with the name of a known CA and another key. What clients would be told of it
+                // otherwise does not sound like their certificate's fault.
+                Error::InvalidCertificate(CertificateError::BadSignature) => {
+                    CertificateError::UnknownIssuer.into()
+                }
+                error => error,
+            })?;
         self.refusals.check(end_entity)?;
         for certificate in std::iter::once(end_entity).chain(intermediates) {
             self.refusals.check_revoked(certificate)?;

@@ -1,5 +1,6 @@
 //! serve: etcd's own flags, one file per theme.
 
+mod auth;
 mod config_file;
 mod environment;
 mod limits;
@@ -14,11 +15,13 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{CommandFactory, Parser};
 
 use super::like_etcdctl;
+use auth::AuthArgs;
 use limits::LimitArgs;
 use logging::LogArgs;
 use network::NetworkArgs;
 use other::OtherFlags;
 use storage::StorageArgs;
+use tls::TlsArgs;
 
 pub(crate) use config_file::ConfigFile;
 
@@ -35,6 +38,12 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+
+    #[command(flatten)]
+    pub(crate) auth: AuthArgs,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,

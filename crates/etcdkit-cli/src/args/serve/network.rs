@@ -8,7 +8,7 @@ pub(crate) struct NetworkArgs {
     #[arg(long, env = "ETCD_NAME", default_value = "default")]
     pub(crate) name: String,
 
-    /// Addresses to listen on: http://host:port or unix://path; port 0 takes any free one
+    /// Addresses to listen on: http://host:port, https://host:port, unix://path or unixs://path; port 0 takes any free one
     #[arg(
         long,
         env = "ETCD_LISTEN_CLIENT_URLS",

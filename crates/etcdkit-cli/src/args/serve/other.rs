@@ -18,7 +18,7 @@ const ORIGINS: &str =
 const PPROF: &str = "there is no profile of this program to be had over HTTP";
 
 /// A flag with values that would promise what is not done, and why.
-pub(super) struct Refusal {
+struct Refusal {
     name: &'static str,
     applies: fn(&str) -> bool,
     reason: &'static str,
@@ -40,11 +40,7 @@ const REFUSED: [Refusal; 9] = [
 /// Those that are on or off.
 const REFUSED_SWITCHES: [(&str, &str); 2] = [("enable-pprof", PPROF), ("enable-v2", V2)];
 
-pub(super) const fn refuse(
-    name: &'static str,
-    applies: fn(&str) -> bool,
-    reason: &'static str,
-) -> Refusal {
+const fn refuse(name: &'static str, applies: fn(&str) -> bool, reason: &'static str) -> Refusal {
     Refusal {
         name,
         applies,
@@ -52,7 +48,7 @@ pub(super) const fn refuse(
     }
 }
 
-pub(super) fn is_set(value: &str) -> bool {
+fn is_set(value: &str) -> bool {
     !value.is_empty()
 }
 
@@ -81,16 +77,13 @@ fn has_several_members(value: &str) -> bool {
 
 /// Without effect. The flags of 3.4 to 3.7 that only tune, or that only concern peers and etcd's own
 /// files, and the names that etcd itself ignores.
-const IGNORED: [&str; 100] = [
-    "auth-token",
-    "auth-token-ttl",
+const IGNORED: [&str; 95] = [
     "backend-batch-interval",
     "backend-batch-limit",
     "backend-bbolt-freelist-type",
-    "bcrypt-cost",
     "bootstrap-defrag-threshold-megabytes",
-    "cipher-suites",
-    "client-cert-allowed-hostname",
+    "client-cert-file",
+    "client-key-file",
     "cluster-active-size",
     "cluster-remove-delay",
     "cluster-sync-interval",
@@ -174,8 +167,6 @@ const IGNORED: [&str; 100] = [
     "snapshot",
     "snapshot-catchup-entries",
     "snapshot-count",
-    "tls-max-version",
-    "tls-min-version",
     "v",
     "v2-deprecation",
     "vv",
@@ -214,21 +205,13 @@ const IGNORED_SWITCHES: [&str; 26] = [
     "unsafe-no-fsync",
 ];
 
-fn values() -> impl Iterator<Item = &'static Refusal> {
-    REFUSED.iter().chain(&super::tls::REFUSED)
-}
-
-fn switches() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    REFUSED_SWITCHES.iter().chain(&super::tls::REFUSED_SWITCHES)
-}
-
 impl Args for OtherFlags {
     fn augment_args(command: Command) -> Command {
         let flag = |name: &'static str| Arg::new(name).long(name).hide(true);
         let switch = |name| flag(name).action(ArgAction::SetTrue);
         command
-            .args(values().map(|refusal| flag(refusal.name)))
-            .args(switches().map(|(name, _)| switch(name)))
+            .args(REFUSED.iter().map(|refusal| flag(refusal.name)))
+            .args(REFUSED_SWITCHES.iter().map(|(name, _)| switch(name)))
             .args(IGNORED.map(flag))
             .args(IGNORED_SWITCHES.map(switch))
     }
@@ -246,11 +229,15 @@ impl FromArgMatches for OtherFlags {
         };
         let value = |name: &str| matches.get_one::<String>(name).map(String::as_str);
         let is_on = |name: &str| matches.get_one::<bool>(name) == Some(&true);
-        let (refused, harmless): (Vec<&Refusal>, Vec<&Refusal>) = values()
+        let (refused, harmless): (Vec<&Refusal>, Vec<&Refusal>) = REFUSED
+            .iter()
             .filter(|refusal| given(refusal.name))
             .partition(|refusal| value(refusal.name).is_some_and(refusal.applies));
         let refused = refused.iter().map(|refusal| (refusal.name, refusal.reason));
-        let switches = switches().copied().filter(|(name, _)| is_on(name));
+        let switches = REFUSED_SWITCHES
+            .iter()
+            .copied()
+            .filter(|(name, _)| is_on(name));
         let ignored = IGNORED.into_iter().chain(IGNORED_SWITCHES);
         let ignored = ignored.filter(|name| given(name));
         Ok(Self {
