@@ -268,6 +268,16 @@ async fn the_one_member_leads_and_stays() {
         Code::InvalidArgument,
         "etcdserver: given member URLs are invalid",
     );
+    let own = &cluster
+        .member_list(MemberListRequest::default())
+        .await
+        .unwrap();
+    let own = own.get_ref().members[0].peer_ur_ls[0].clone();
+    is(
+        &cluster.member_add(add(&own)).await.unwrap_err(),
+        Code::FailedPrecondition,
+        "etcdserver: Peer URLs already exists",
+    );
     let refused = cluster.member_add(add("http://a:1")).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);
     assert!(refused.message().contains("cluster of one"), "{refused}");

@@ -40,6 +40,14 @@ pub(crate) async fn member_add(
         return Err(EtcdError::MemberBadUrls.into());
     }
     node.require_root(credentials)?;
+    let own_urls = node.identity.peer_urls.read();
+    let own_urls = own_urls.unwrap_or_else(PoisonError::into_inner);
+    if urls
+        .iter()
+        .any(|url| own_urls.iter().any(|own| own == url.trim()))
+    {
+        return Err(EtcdError::PeerUrlExists.into());
+    }
     Err(Status::new(
         Code::Unimplemented,
         "etcdkit: the embedded server is a cluster of one and takes no other members; use an etcd cluster for more",

@@ -70,10 +70,15 @@ pub(crate) async fn hash_kv(
     Ok(response)
 }
 
-/// An alarm in the words of Go's protobuf library, with the space at their end.
+/// An alarm in the words of Go's protobuf library, with the space at their end and without the
+/// member if that is 0.
 fn described(alarm: &AlarmMember) -> String {
     let name = AlarmType::try_from(alarm.alarm).unwrap_or_default();
-    format!("memberID:{} alarm:{} ", alarm.member_id, name.as_str_name())
+    let member = match alarm.member_id {
+        0 => String::new(),
+        id => format!("memberID:{id} "),
+    };
+    format!("{member}alarm:{} ", name.as_str_name())
 }
 
 /// A number that is the same while the data is. etcd's is the checksum of its whole file, which no
@@ -181,4 +186,19 @@ pub(crate) async fn downgrade(
         header: Some(node.header(revision)),
         version: cluster.major_and_minor(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_are_described_without_a_member_that_is_zero() {
+        let of = |member_id| AlarmMember {
+            member_id,
+            alarm: AlarmType::Corrupt.into(),
+        };
+        assert_eq!(described(&of(7)), "memberID:7 alarm:CORRUPT ");
+        assert_eq!(described(&of(0)), "alarm:CORRUPT ");
+    }
 }
