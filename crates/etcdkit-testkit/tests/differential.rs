@@ -30,7 +30,6 @@ async fn the_embedded_server_answers_as_every_real_etcd() {
     for etcd in etcds {
         let pair = Pair {
             real: ServerKind::Etcd(etcd.clone()),
-            version: etcd.version(),
             other: ServerKind::Embedded,
         };
         let mut total = Report::default();

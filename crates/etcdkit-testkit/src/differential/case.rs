@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use super::{
     differences,
     generate::Generator,
-    operation::{Operation, Outcome},
+    operation::Operation,
+    outcome::Outcome,
     position::Position,
     server::{BoxError, Server, ServerKind},
     shrink,
@@ -17,8 +18,6 @@ use crate::etcd::Version;
 pub struct Pair {
     /// The server that is right by definition.
     pub real: ServerKind,
-    /// Its version, which decides what deliberate differences it shows.
-    pub version: Version,
     /// The server that must answer the same.
     pub other: ServerKind,
 }
@@ -114,31 +113,31 @@ pub async fn run_case(
     operations: usize,
 ) -> Result<Result<Report, Box<Failure>>, BoxError> {
     let mut servers = Servers::start(pair).await?;
-    let mut generator = Generator::new(seed);
+    let mut generator = Generator::new(seed, pair.real.version());
     let mut sent = Vec::new();
     let mut report = Report::default();
 
-    let mut mismatch = None;
-    while mismatch.is_none() && sent.len() < operations {
+    let mut verdict = Verdict::Alike;
+    while matches!(verdict, Verdict::Alike) && sent.len() < operations {
         let operation = generator.next();
-        mismatch = servers.compare(&operation, &mut report).await;
+        verdict = servers.compare(&operation, &mut report).await;
         sent.push(operation);
     }
     let mut last_operations = generator.last_operations().into_iter();
-    while mismatch.is_none()
+    while matches!(verdict, Verdict::Alike)
         && let Some(operation) = last_operations.next()
     {
-        mismatch = servers.compare(&operation, &mut report).await;
+        verdict = servers.compare(&operation, &mut report).await;
         sent.push(operation);
     }
     report.operations = sent.len();
     drop(servers);
 
-    let Some(mismatch) = mismatch else {
+    let Verdict::Different(mismatch) = verdict else {
         return Ok(Ok(report));
     };
     let found_after = sent.len();
-    let mismatch = shrink::shrink(pair, sent, mismatch).await?;
+    let mismatch = shrink::shrink(pair, sent, *mismatch).await?;
     Ok(Err(Box::new(Failure {
         seed,
         real: pair.real.to_string(),
@@ -155,9 +154,10 @@ pub(super) async fn replay(
 ) -> Result<Option<Mismatch>, BoxError> {
     let mut servers = Servers::start(pair).await?;
     for operation in operations {
-        let mismatch = servers.compare(operation, &mut Report::default()).await;
-        if mismatch.is_some() {
-            return Ok(mismatch);
+        match servers.compare(operation, &mut Report::default()).await {
+            Verdict::Alike => {}
+            Verdict::Parted => return Ok(None),
+            Verdict::Different(mismatch) => return Ok(Some(*mismatch)),
         }
     }
     Ok(None)
@@ -181,43 +181,52 @@ struct Servers {
 
 impl Servers {
     async fn start(pair: &Pair) -> Result<Self, BoxError> {
-        let (real, other) =
-            tokio::try_join!(Server::start(&pair.real), Server::start(&pair.other))?;
+        let real = Server::start(&pair.real, None).await?;
+        let other = Server::start(&pair.other, Some(real.identity())).await?;
         Ok(Self {
-            version: pair.version,
+            version: pair.real.version(),
+            position: Position::start(real.identity().member.clone()),
             real,
             other,
-            position: Position::start(),
             sent: Vec::new(),
         })
     }
 
-    /// Sends an operation to both and compares the answers.
-    async fn compare(&mut self, operation: &Operation, report: &mut Report) -> Option<Mismatch> {
+    /// Sends an operation to both and compares what comes of it.
+    async fn compare(&mut self, operation: &Operation, report: &mut Report) -> Verdict {
         let operation = self.position.resolve(operation);
         let (real, other) = tokio::join!(self.real.apply(&operation), self.other.apply(&operation));
         self.position.observe(&operation, &real);
         self.sent.push(operation.clone());
-        match &real {
-            Ok(answer) => report.answers += answer.count(),
-            Err(_) => {
-                report.answers += 1;
-                report.errors += 1;
-            }
-        }
-        if real == other {
-            return None;
+        report.answers += real.count();
+        report.errors += usize::from(real.answer().is_none());
+        let late = matches!(real, Outcome::Late(_));
+        if real == other && !late {
+            return Verdict::Alike;
         }
         match differences::explain(self.version, &operation, &real, &other) {
             Some(difference) => {
                 *report.differences.entry(difference.name).or_default() += 1;
-                None
+                match differences::have_parted(&operation, &real, &other) {
+                    true => Verdict::Parted,
+                    false => Verdict::Alike,
+                }
             }
-            None => Some(Mismatch {
+            None => Verdict::Different(Box::new(Mismatch {
                 sent: self.sent.clone(),
                 real,
                 other,
-            }),
+            })),
         }
     }
+}
+
+/// What an operation shows.
+enum Verdict {
+    /// The same answers, or answers that are meant to differ.
+    Alike,
+    /// Answers that are meant to differ, after which the servers have different states.
+    Parted,
+    /// A difference that is not meant to be.
+    Different(Box<Mismatch>),
 }

@@ -1,124 +1,192 @@
-//! What is sent, and what comes back in a comparable form.
+//! What is sent.
 
-use etcdkit_proto::etcdserverpb::{
-    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, HashKvRequest,
-    HashKvResponse, LeaseGrantRequest, LeaseGrantResponse, LeaseLeasesRequest, LeaseLeasesResponse,
-    LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
-    PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
-    response_op::Response,
+use std::collections::BTreeMap;
+
+use etcdkit_proto::{
+    etcdserverpb::{ResponseHeader, WatchCreateRequest, WatchResponse},
+    mvccpb::{Event, KeyValue},
+    v3electionpb::{CampaignRequest, CampaignResponse},
+    v3lockpb::{LockRequest, LockResponse},
 };
 use tonic::Code;
 
-/// One request.
+use super::calls::Call;
+
+/// One step: a call, and who makes it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Operation {
-    /// `KV.Range`
-    Range(RangeRequest),
-    /// `KV.Put`
-    Put(PutRequest),
-    /// `KV.DeleteRange`
-    DeleteRange(DeleteRangeRequest),
-    /// `KV.Txn`
-    Txn(TxnRequest),
-    /// `KV.Compact`
-    Compact(CompactionRequest),
-    /// `Maintenance.HashKV`
-    HashKv(HashKvRequest),
-    /// `Lease.LeaseGrant`
-    LeaseGrant(LeaseGrantRequest),
-    /// `Lease.LeaseRevoke`
-    LeaseRevoke(LeaseRevokeRequest),
-    /// `Lease.LeaseTimeToLive`
-    LeaseTimeToLive(LeaseTimeToLiveRequest),
-    /// `Lease.LeaseLeases`
-    LeaseLeases(LeaseLeasesRequest),
+pub struct Operation {
+    /// Who makes it.
+    pub caller: Caller,
+    /// What is sent.
+    pub call: Call,
 }
 
-/// A successful response.
+impl From<Call> for Operation {
+    fn from(call: Call) -> Self {
+        Self {
+            caller: Caller::Nobody,
+            call,
+        }
+    }
+}
+
+/// Whose token a call shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// No token.
+    Nobody,
+    /// A token that no server gave out.
+    Stranger,
+    /// The token that a user got at some login; one that no server gave out if the user has not
+    /// logged in as often.
+    User {
+        /// The user.
+        name: &'static str,
+        /// How many logins ago: 0 for the last one.
+        logins_ago: usize,
+    },
+}
+
+/// A step in the life of a stream of watches. Streams are opened by their first request, with the
+/// token of its caller.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub enum Answer {
-    Range(RangeResponse),
-    Put(PutResponse),
-    DeleteRange(DeleteRangeResponse),
-    Txn(TxnResponse),
-    Compact(CompactionResponse),
-    HashKv(HashKvResponse),
-    LeaseGrant(LeaseGrantResponse),
-    LeaseRevoke(LeaseRevokeResponse),
-    LeaseTimeToLive(LeaseTimeToLiveResponse),
-    LeaseLeases(LeaseLeasesResponse),
+pub enum WatchCall {
+    /// Asks for a watch and waits for the answer.
+    Create {
+        /// Which stream.
+        stream: usize,
+        /// The request.
+        request: WatchCreateRequest,
+    },
+    /// Cancels a watch and waits for the answer, if there has to be one.
+    Cancel {
+        /// Which stream.
+        stream: usize,
+        /// Which watch.
+        watch_id: i64,
+    },
+    /// Asks for the progress and waits for the answer, if there has to be one.
+    Progress {
+        /// Which stream.
+        stream: usize,
+    },
+    /// Waits until every watch of the stream has what it must get.
+    Drain {
+        /// Which stream.
+        stream: usize,
+    },
+    /// Drains the stream and ends it.
+    Close {
+        /// Which stream.
+        stream: usize,
+    },
 }
 
-/// What a server answers: a response without what identifies the server, or code and text of an error.
-pub type Outcome = Result<Answer, (Code, String)>;
-
-impl Answer {
-    /// The store's revision after the operation, as the header says.
-    pub fn revision(&self) -> i64 {
-        self.header().map_or(0, |header| header.revision)
+impl WatchCall {
+    /// The stream that it is about.
+    pub(super) fn stream(&self) -> usize {
+        match *self {
+            Self::Create { stream, .. }
+            | Self::Cancel { stream, .. }
+            | Self::Progress { stream }
+            | Self::Drain { stream }
+            | Self::Close { stream } => stream,
+        }
     }
+}
 
-    fn header(&self) -> Option<ResponseHeader> {
+/// What comes of a [`WatchCall`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum WatchAnswer {
+    /// The message that answers the request.
+    Message(WatchResponse),
+    /// No message has to come.
+    Nothing,
+    /// What has arrived since the last time.
+    Drained {
+        /// The events of each watch, in the order of their arrival.
+        events: BTreeMap<i64, Vec<Event>>,
+        /// Watches that the server cancelled, by their id.
+        canceled: BTreeMap<i64, WatchResponse>,
+        /// Messages that nothing called for.
+        unasked: Vec<WatchResponse>,
+    },
+    /// The server has ended the stream.
+    Ended {
+        /// Its code.
+        code: Code,
+        /// Its text.
+        text: String,
+    },
+}
+
+impl WatchAnswer {
+    pub(super) fn header_mut(&mut self) -> Option<&mut ResponseHeader> {
         match self {
-            Self::Range(response) => response.header,
-            Self::Put(response) => response.header,
-            Self::DeleteRange(response) => response.header,
-            Self::Txn(response) => response.header,
-            Self::Compact(response) => response.header,
-            Self::HashKv(response) => response.header,
-            Self::LeaseGrant(response) => response.header,
-            Self::LeaseRevoke(response) => response.header,
-            Self::LeaseTimeToLive(response) => response.header,
-            Self::LeaseLeases(response) => response.header,
+            Self::Message(response) => response.header.as_mut(),
+            Self::Nothing | Self::Drained { .. } | Self::Ended { .. } => None,
         }
     }
+}
 
-    /// Clears the ids and the Raft term, which differ between any two servers, in the header. Headers
-    /// inside a transaction must not have them at all, so they stay as they are, except for
-    /// being equal on both sides.
-    pub(super) fn without_identity(mut self) -> Self {
-        match &mut self {
-            Self::Range(response) => anonymous(&mut response.header),
-            Self::Put(response) => anonymous(&mut response.header),
-            Self::DeleteRange(response) => anonymous(&mut response.header),
-            Self::Txn(response) => anonymous(&mut response.header),
-            Self::Compact(response) => anonymous(&mut response.header),
-            Self::HashKv(response) => anonymous(&mut response.header),
-            Self::LeaseGrant(response) => anonymous(&mut response.header),
-            Self::LeaseRevoke(response) => anonymous(&mut response.header),
-            Self::LeaseTimeToLive(response) => {
-                anonymous(&mut response.header);
-                // What is left depends on the moment of asking, and the order on nothing.
-                response.ttl = response.ttl.min(0);
-                response.keys.sort_unstable();
-            }
-            Self::LeaseLeases(response) => anonymous(&mut response.header),
-        }
-        self
-    }
+/// A call that may wait for others, or that goes on. Each has a slot, from which its result is taken
+/// later; using a slot again gives up what was there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueueCall {
+    /// `Lock.Lock`
+    Lock {
+        /// Where the call waits.
+        slot: usize,
+        /// The request.
+        request: LockRequest,
+    },
+    /// `Election.Campaign`
+    Campaign {
+        /// Where the call waits.
+        slot: usize,
+        /// The request.
+        request: CampaignRequest,
+    },
+    /// `Election.Observe`
+    Observe {
+        /// Where the stream is.
+        slot: usize,
+        /// The election.
+        name: bytes::Bytes,
+    },
+    /// Takes what has come of the call since the last time.
+    Collect {
+        /// The call.
+        slot: usize,
+    },
+    /// Cancels the call.
+    GiveUp {
+        /// The call.
+        slot: usize,
+    },
+}
 
-    /// How many answers there are, those of a transaction's operations included.
-    pub(super) fn count(&self) -> usize {
+/// What comes of a [`QueueCall`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueueAnswer {
+    /// The call has not ended.
+    Waiting,
+    /// There is no such call.
+    Nothing,
+    /// The lock is had.
+    Locked(LockResponse),
+    /// The election is won.
+    Elected(CampaignResponse),
+    /// The values of leaders that have arrived.
+    Observed(Vec<KeyValue>),
+}
+
+impl QueueAnswer {
+    pub(super) fn header_mut(&mut self) -> Option<&mut ResponseHeader> {
         match self {
-            Self::Txn(response) => 1 + count_nested(response),
-            _ => 1,
+            Self::Locked(response) => response.header.as_mut(),
+            Self::Elected(response) => response.header.as_mut(),
+            Self::Waiting | Self::Nothing | Self::Observed(_) => None,
         }
     }
-}
-
-fn anonymous(header: &mut Option<ResponseHeader>) {
-    if let Some(header) = header {
-        header.cluster_id = 0;
-        header.member_id = 0;
-        header.raft_term = 0;
-    }
-}
-
-fn count_nested(response: &TxnResponse) -> usize {
-    let nested = response.responses.iter().map(|op| match &op.response {
-        Some(Response::ResponseTxn(txn)) => 1 + count_nested(txn),
-        _ => 1,
-    });
-    nested.sum()
 }

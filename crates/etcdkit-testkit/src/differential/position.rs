@@ -4,11 +4,19 @@
 //! only when it is sent. So a list that lost half of its operations still asks for "the revision
 //! just compacted", and shrinks well.
 
-use etcdkit_proto::etcdserverpb::{
-    Compare, RangeRequest, RequestOp, TxnRequest, compare::TargetUnion, request_op::Request,
+use etcdkit_proto::{
+    etcdserverpb::{
+        Compare, Member, RangeRequest, RequestOp, TxnRequest, compare::TargetUnion,
+        request_op::Request,
+    },
+    v3electionpb::LeaderKey,
 };
 
-use super::operation::{Operation, Outcome};
+use super::{
+    calls::{Answer, Call},
+    operation::{Operation, QueueAnswer, WatchCall},
+    outcome::Outcome,
+};
 
 /// Relative revisions are encoded as numbers around these, which no history reaches.
 const CURRENT: i64 = 1 << 40;
@@ -32,47 +40,110 @@ pub(super) fn retained(thousandths: i64) -> i64 {
     RETAINED + thousandths
 }
 
-/// Where a store is, as its answers tell.
+/// Stands for the id of the only member.
+pub(super) const THIS_MEMBER: u64 = 1 << 60;
+
+/// Stands for the peer URL of the only member.
+pub(super) const THIS_PEER_URL: &str = "this";
+
+/// Where a server is, as its answers tell.
 #[derive(Clone, Debug)]
 pub(super) struct Position {
     revision: i64,
     compacted: i64,
+    member: Member,
+    /// The leader that was last named by an answer.
+    leader: LeaderKey,
 }
 
 impl Position {
-    /// An empty store's.
-    pub(super) fn start() -> Self {
+    /// That of an empty store.
+    pub(super) fn start(member: Member) -> Self {
         Self {
             revision: 1,
             compacted: -1,
+            member,
+            // A lease of its own, so that no server has to choose one.
+            leader: LeaderKey {
+                name: "q".into(),
+                key: "q/9".into(),
+                rev: 1,
+                lease: 9,
+            },
         }
     }
 
     /// Follows the store through an operation that was sent.
     pub(super) fn observe(&mut self, sent: &Operation, outcome: &Outcome) {
-        let Ok(answer) = outcome else { return };
-        self.revision = answer.revision();
-        if let Operation::Compact(request) = sent {
-            self.compacted = request.revision;
+        self.revision = self.revision.max(outcome.revision());
+        match (&sent.call, outcome.answer()) {
+            (Call::Compact(request), Some(_)) => self.compacted = request.revision,
+            (Call::MemberUpdate(request), Some(_)) => {
+                self.member.peer_ur_ls.clone_from(&request.peer_ur_ls);
+            }
+            (_, Some(Answer::Queue(QueueAnswer::Elected(response)))) => {
+                self.leader = response.leader.clone().unwrap_or_default();
+            }
+            (Call::Leader(request), Some(Answer::Leader(response))) => {
+                let kv = response.kv.clone().unwrap_or_default();
+                self.leader = LeaderKey {
+                    name: request.name.clone(),
+                    key: kv.key,
+                    rev: kv.create_revision,
+                    lease: kv.lease,
+                };
+            }
+            _ => {}
         }
     }
 
-    /// The operation with numbers in place of relative revisions.
+    /// The operation with numbers in place of relative revisions, and names in place of symbols.
     pub(super) fn resolve(&self, operation: &Operation) -> Operation {
         let mut operation = operation.clone();
-        match &mut operation {
-            Operation::Range(request) => self.resolve_range(request),
-            Operation::Txn(request) => self.resolve_txn(request),
-            Operation::Compact(request) => self.resolve_revision(&mut request.revision),
-            Operation::HashKv(request) => self.resolve_revision(&mut request.revision),
-            Operation::Put(_)
-            | Operation::DeleteRange(_)
-            | Operation::LeaseGrant(_)
-            | Operation::LeaseRevoke(_)
-            | Operation::LeaseTimeToLive(_)
-            | Operation::LeaseLeases(_) => {}
+        match &mut operation.call {
+            Call::Range(request) => self.resolve_range(request),
+            Call::Txn(request) => self.resolve_txn(request),
+            Call::Compact(request) => self.resolve_revision(&mut request.revision),
+            Call::HashKv(request) => self.resolve_revision(&mut request.revision),
+            Call::Watch(WatchCall::Create { request, .. }) => {
+                self.resolve_revision(&mut request.start_revision);
+            }
+            Call::Alarm(request) => self.resolve_member(&mut request.member_id),
+            Call::MoveLeader(request) => self.resolve_member(&mut request.target_id),
+            Call::MemberAdd(request) => self.resolve_urls(&mut request.peer_ur_ls),
+            Call::MemberRemove(request) => self.resolve_member(&mut request.id),
+            Call::MemberPromote(request) => self.resolve_member(&mut request.id),
+            Call::MemberUpdate(request) => {
+                self.resolve_member(&mut request.id);
+                self.resolve_urls(&mut request.peer_ur_ls);
+            }
+            Call::Proclaim(request) => self.resolve_leader(request.leader.as_mut()),
+            Call::Resign(request) => self.resolve_leader(request.leader.as_mut()),
+            _ => {}
         }
         operation
+    }
+
+    fn resolve_member(&self, id: &mut u64) {
+        if *id == THIS_MEMBER {
+            *id = self.member.id;
+        }
+    }
+
+    fn resolve_urls(&self, urls: &mut Vec<String>) {
+        if urls.iter().any(|url| url == THIS_PEER_URL) {
+            urls.clone_from(&self.member.peer_ur_ls);
+        }
+    }
+
+    /// A leader without a key stands for the one last named.
+    fn resolve_leader(&self, leader: Option<&mut LeaderKey>) {
+        let Some(leader) = leader else { return };
+        if leader.key.is_empty() {
+            *leader = self.leader.clone();
+        } else {
+            self.resolve_revision(&mut leader.rev);
+        }
     }
 
     fn resolve_range(&self, request: &mut RangeRequest) {
@@ -127,6 +198,7 @@ mod tests {
         let position = Position {
             revision: 110,
             compacted: 10,
+            ..Position::start(Member::default())
         };
         let resolved = |mut revision| {
             position.resolve_revision(&mut revision);

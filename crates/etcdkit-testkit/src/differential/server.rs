@@ -1,25 +1,49 @@
 //! A server under comparison, reached through tonic's own transport and stubs.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use etcdkit_proto::etcdserverpb::{
-    kv_client::KvClient, lease_client::LeaseClient, maintenance_client::MaintenanceClient,
+    AuthenticateRequest, Member, MemberListRequest, RangeRequest, cluster_client::ClusterClient,
 };
-use tonic::{Response, Status, transport::Channel};
+use tokio::time::timeout;
+use tonic::{
+    metadata::AsciiMetadataValue,
+    transport::{Channel, Endpoint},
+};
 
-use super::operation::{Answer, Operation, Outcome};
-use crate::etcd::{Binary, Cluster};
+use super::{
+    calls::{Answer, Call, Stubs},
+    operation::{Caller, Operation},
+    outcome::Outcome,
+    pipe::PATIENCE,
+    queueing::Queueing,
+    watching::Watching,
+};
+use crate::etcd::{Binary, Cluster, Version};
 
 /// Whatever keeps a server from running.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The oldest version that the embedded server can call itself.
+const OLDEST_NAMED_VERSION: Version = Version::new(3, 5, 13);
 
 /// Servers that can be compared.
 #[derive(Clone, Debug)]
 pub enum ServerKind {
     /// A process of a real etcd.
     Etcd(Binary),
-    /// The embedded server, over TCP.
+    /// The embedded server, in memory.
     Embedded,
+}
+
+impl ServerKind {
+    /// The version of etcd whose behaviour it has.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Etcd(binary) => binary.version(),
+            Self::Embedded => Version::new(3, 6, 14),
+        }
+    }
 }
 
 impl fmt::Display for ServerKind {
@@ -31,12 +55,23 @@ impl fmt::Display for ServerKind {
     }
 }
 
-/// A running server with an empty store, and a connection to it. Dropping it ends the server.
+/// What a server says about itself. The other of a pair is made to say the same.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    cluster_id: u64,
+    pub(super) member: Member,
+    version: Version,
+}
+
+/// A running server with an empty store, and connections to it. Dropping it ends the server.
 #[derive(Debug)]
-pub struct Server {
-    kv: KvClient<Channel>,
-    maintenance: MaintenanceClient<Channel>,
-    leases: LeaseClient<Channel>,
+pub(super) struct Server {
+    identity: Identity,
+    stubs: Stubs,
+    /// Of each user, the tokens of all logins, the last at the end.
+    tokens: HashMap<String, Vec<AsciiMetadataValue>>,
+    watching: Watching,
+    queueing: Queueing,
     _process: Process,
 }
 
@@ -47,73 +82,157 @@ enum Process {
 }
 
 impl Server {
-    /// Starts a server of this kind.
-    ///
-    /// # Errors
-    ///
-    /// When it does not come up.
-    pub async fn start(kind: &ServerKind) -> Result<Self, BoxError> {
+    /// Starts a server of this kind. With a `twin` it says of itself what that says, as far as it
+    /// lets itself be told.
+    pub(super) async fn start(
+        kind: &ServerKind,
+        twin: Option<&Identity>,
+    ) -> Result<Self, BoxError> {
         let (endpoint, process) = match kind {
             ServerKind::Etcd(binary) => {
-                let cluster = Cluster::builder(binary).start().await?;
-                (
-                    cluster.endpoint().to_owned(),
-                    Process::Etcd { _cluster: cluster },
-                )
+                // The lowest cost that bcrypt has: logging in is not what is measured.
+                let cluster = Cluster::builder(binary).flag("--bcrypt-cost=4");
+                let cluster = cluster.start().await?;
+                let endpoint = cluster.endpoint().to_owned();
+                (endpoint, Process::Etcd { _cluster: cluster })
             }
             ServerKind::Embedded => {
-                let server = etcdkit_server::Server::builder().start().await?;
+                let server = embedded(twin).start().await?;
                 (server.endpoint(), Process::Embedded { _server: server })
             }
         };
-        let channel = Channel::from_shared(endpoint)?.connect().await?;
+        let channel = connect(&endpoint).await?;
+        let identity = ask(&channel, kind.version()).await?;
         Ok(Self {
-            kv: KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX),
-            maintenance: MaintenanceClient::new(channel.clone()),
-            leases: LeaseClient::new(channel),
+            identity,
+            stubs: Stubs::new(&channel),
+            tokens: HashMap::new(),
+            // Not on the same connection: a stream that is full must not hold up the others.
+            watching: Watching::start(&connect(&endpoint).await?, kind.version()).await?,
+            queueing: Queueing::new(&channel),
             _process: process,
         })
     }
 
-    /// Sends one request and waits for the answer.
-    pub async fn apply(&mut self, operation: &Operation) -> Outcome {
-        let Self {
-            kv,
-            maintenance,
-            leases,
-            ..
-        } = self;
-        match operation.clone() {
-            Operation::Range(request) => outcome(kv.range(request).await, Answer::Range),
-            Operation::Put(request) => outcome(kv.put(request).await, Answer::Put),
-            Operation::DeleteRange(request) => {
-                outcome(kv.delete_range(request).await, Answer::DeleteRange)
-            }
-            Operation::Txn(request) => outcome(kv.txn(request).await, Answer::Txn),
-            Operation::Compact(request) => outcome(kv.compact(request).await, Answer::Compact),
-            Operation::HashKv(request) => {
-                outcome(maintenance.hash_kv(request).await, Answer::HashKv)
-            }
-            Operation::LeaseGrant(request) => {
-                outcome(leases.lease_grant(request).await, Answer::LeaseGrant)
-            }
-            Operation::LeaseRevoke(request) => {
-                outcome(leases.lease_revoke(request).await, Answer::LeaseRevoke)
-            }
-            Operation::LeaseTimeToLive(request) => outcome(
-                leases.lease_time_to_live(request).await,
-                Answer::LeaseTimeToLive,
-            ),
-            Operation::LeaseLeases(request) => {
-                outcome(leases.lease_leases(request).await, Answer::LeaseLeases)
-            }
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Sends one request and waits for what has to come of it.
+    pub(super) async fn apply(&mut self, operation: &Operation) -> Outcome {
+        match timeout(PATIENCE * 2, self.try_apply(operation)).await {
+            Ok(Ok(outcome)) => outcome.comparable(),
+            Ok(Err(late)) => Outcome::Late(late),
+            Err(_) => Outcome::Late("there is no answer".to_owned()),
         }
+    }
+
+    async fn try_apply(&mut self, operation: &Operation) -> Result<Outcome, String> {
+        let token = self.token(operation.caller);
+        let outcome = match &operation.call {
+            Call::LeaseKeepAlive(request) => self.stubs.keep_alive(*request, token).await,
+            Call::Watch(call) => self.watching.apply(call, token).await?,
+            Call::Queue(call) => {
+                let queueing = &mut self.queueing;
+                let outcome = queueing
+                    .apply(call, token.clone(), &mut self.watching)
+                    .await?;
+                // The header of a campaign that has changed its value is older than the change.
+                let current = Call::Range(RangeRequest {
+                    key: "q".into(),
+                    ..Default::default()
+                });
+                if let Some(read) = self.stubs.unary(current, token).await {
+                    self.watching.has_reached(read.revision());
+                }
+                outcome
+            }
+            call => {
+                if matches!(call, Call::Compact(_)) {
+                    self.watching.settle_all(token.clone()).await?;
+                }
+                let outcome = self.stubs.unary(call.clone(), token).await;
+                outcome.ok_or("not a unary call")?
+            }
+        };
+        self.watching.has_reached(outcome.revision());
+        if let (Call::Compact(request), Some(_)) = (&operation.call, outcome.answer()) {
+            self.watching.has_compacted(request.revision);
+        }
+        if let (Call::Authenticate(request), Some(Answer::Authenticate(response))) =
+            (&operation.call, outcome.answer())
+        {
+            self.keep_token(request, &response.token);
+        }
+        if !self.queueing.is_idle() {
+            let history = self.watching.history().await?;
+            self.queueing.settle(history).await?;
+        }
+        Ok(outcome)
+    }
+
+    fn keep_token(&mut self, request: &AuthenticateRequest, token: &str) {
+        if let Ok(token) = AsciiMetadataValue::try_from(token) {
+            let tokens = self.tokens.entry(request.name.clone()).or_default();
+            tokens.push(token);
+        }
+    }
+
+    fn token(&self, caller: Caller) -> Option<AsciiMetadataValue> {
+        let token = match caller {
+            Caller::Nobody => return None,
+            Caller::Stranger => None,
+            Caller::User { name, logins_ago } => {
+                let tokens = self.tokens.get(name);
+                tokens.and_then(|tokens| tokens.iter().nth_back(logins_ago))
+            }
+        };
+        Some(
+            token
+                .cloned()
+                .unwrap_or(AsciiMetadataValue::from_static("abcdefghijklmnop.1")),
+        )
     }
 }
 
-fn outcome<R>(result: Result<Response<R>, Status>, wrap: fn(R) -> Answer) -> Outcome {
-    match result {
-        Ok(response) => Ok(wrap(response.into_inner()).without_identity()),
-        Err(status) => Err((status.code(), status.message().to_owned())),
+fn embedded(twin: Option<&Identity>) -> etcdkit_server::ServerBuilder {
+    let mut builder = etcdkit_server::Server::builder().bcrypt_cost(4);
+    if let Some(Identity {
+        cluster_id,
+        member,
+        version,
+    }) = twin
+    {
+        builder = builder
+            .cluster_id(*cluster_id)
+            .member_id(member.id)
+            .name(&member.name)
+            .advertise_client_urls(&member.client_ur_ls)
+            .advertise_peer_urls(&member.peer_ur_ls);
+        if *version >= OLDEST_NAMED_VERSION {
+            builder = builder.version(version.to_string());
+        }
     }
+    builder
+}
+
+async fn connect(endpoint: &str) -> Result<Channel, BoxError> {
+    let endpoint = Endpoint::from_shared(endpoint.to_owned())?
+        .initial_connection_window_size(1 << 24)
+        .initial_stream_window_size(1 << 24);
+    Ok(endpoint.connect().await?)
+}
+
+async fn ask(channel: &Channel, version: Version) -> Result<Identity, BoxError> {
+    let list = ClusterClient::new(channel.clone())
+        .member_list(MemberListRequest::default())
+        .await?
+        .into_inner();
+    let header = list.header.ok_or("a member list without a header")?;
+    let member = list.members.into_iter().next().ok_or("no member")?;
+    Ok(Identity {
+        cluster_id: header.cluster_id,
+        member,
+        version,
+    })
 }

@@ -1,8 +1,11 @@
 //! Making a failing list of operations short.
 
+use std::time::{Duration, Instant};
+
 use etcdkit_proto::etcdserverpb::{RequestOp, TxnRequest, request_op::Request};
 
 use super::{
+    calls::Call,
     case::{Mismatch, Pair, replay},
     operation::Operation,
     server::BoxError,
@@ -11,18 +14,22 @@ use super::{
 /// How many shorter lists are tried; each needs two fresh servers.
 const TRIALS: usize = 250;
 
+/// For how long: a list whose answers do not come takes long to try.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// Leaves out what can be left out of `operations` while two fresh servers still differ.
 pub(super) async fn shrink(
     pair: &Pair,
     mut operations: Vec<Operation>,
     mut mismatch: Mismatch,
 ) -> Result<Mismatch, BoxError> {
+    let began = Instant::now();
     let mut trials = 0;
 
     let mut chunk = operations.len() / 2;
     while chunk > 0 {
         let mut start = 0;
-        while start + chunk <= operations.len() && trials < TRIALS {
+        while start + chunk <= operations.len() && trials < TRIALS && began.elapsed() < PATIENCE {
             trials += 1;
             let mut shorter = operations.clone();
             shorter.drain(start..start + chunk);
@@ -43,6 +50,7 @@ pub(super) async fn shrink(
         let mut candidates = smaller(&operations[index]);
         while let Some(operation) = candidates.pop()
             && trials < TRIALS
+            && began.elapsed() < PATIENCE
         {
             trials += 1;
             let mut list = operations.clone();
@@ -60,10 +68,14 @@ pub(super) async fn shrink(
 
 /// The same operation with one part less, in every way there is.
 fn smaller(operation: &Operation) -> Vec<Operation> {
-    match operation {
-        Operation::Txn(txn) => smaller_txns(txn).into_iter().map(Operation::Txn).collect(),
-        _ => Vec::new(),
-    }
+    let Call::Txn(txn) = &operation.call else {
+        return Vec::new();
+    };
+    let smaller = smaller_txns(txn).into_iter().map(|txn| Operation {
+        caller: operation.caller,
+        call: Call::Txn(txn),
+    });
+    smaller.collect()
 }
 
 fn smaller_txns(txn: &TxnRequest) -> Vec<TxnRequest> {
