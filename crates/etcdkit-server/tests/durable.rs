@@ -119,6 +119,8 @@ async fn everything_is_there_after_a_restart() {
 
     let running = Running::start(directory.path()).await;
     let (again, hash_again) = (running.status().await, running.hash(15).await);
+    let file = directory.path().join("etcdkit.redb");
+    assert_eq!(again.db_size as u64, file.metadata().unwrap().len());
     let (header, header_again) = (status.header.unwrap(), again.header.unwrap());
     assert_eq!(header_again.raft_term, header.raft_term + 1);
     assert_eq!(header_again.cluster_id, header.cluster_id);

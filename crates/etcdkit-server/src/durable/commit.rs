@@ -210,6 +210,7 @@ impl Commits {
 
 /// Starts the thread.
 pub(crate) fn spawn(node: Arc<Node>, file: DataFile) -> io::Result<JoinHandle<()>> {
+    node.applier.note_size(file.size()?);
     thread::Builder::new()
         .name("etcdkit-commit".to_owned())
         .spawn(move || {
@@ -240,7 +241,6 @@ struct Committer<'a> {
 
 impl Committer<'_> {
     fn run(mut self) {
-        self.note_size();
         let ended = loop {
             match self.wait() {
                 Next::Batch => {}
