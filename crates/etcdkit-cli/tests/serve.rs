@@ -239,3 +239,39 @@ fn logs_go_where_they_are_told_to() {
         &["several places"],
     );
 }
+
+#[test]
+fn a_server_begins_with_a_snapshot() {
+    let any_port = "--listen-client-urls=http://127.0.0.1:0";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("backup.db");
+    let path = path.to_str().unwrap();
+    let first = Served::start(etcdkit(), &[any_port]);
+    for args in [
+        &["put", "k", "old"][..],
+        &["put", "k", "new"],
+        &["snapshot", "save", path],
+    ] {
+        let ran = first.run(args);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    first.end();
+
+    let second = Served::start(etcdkit(), &[any_port, "--restore", path]);
+    for (args, printed) in [
+        (&["get", "k", "--print-value-only"][..], "new\n"),
+        (&["get", "k", "--print-value-only", "--rev=2"], "old\n"),
+    ] {
+        assert_eq!(second.run(args).stdout(), printed);
+    }
+    second.end();
+
+    fs::write(path, "something else").unwrap();
+    let restore = &[any_port, "--restore", path];
+    refused(
+        etcdkit(),
+        restore,
+        6,
+        &["cannot restore", path, "no snapshot"],
+    );
+}

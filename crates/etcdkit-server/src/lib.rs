@@ -20,9 +20,10 @@
 //! * `Auth`: everything, with passwords hashed by bcrypt, etcd's "simple" tokens or [JSON Web Tokens](AuthToken),
 //!   and users by [their certificates](ServerTls::client_cert_auth).
 //! * `Lock` and `Election`: everything.
-//! * `Maintenance`: everything but `Snapshot`. The alarm `NOSPACE` is raised when the data
-//!   reaches [its quota](ServerBuilder::quota_backend_bytes), others by clients only; all keep clients from
-//!   writing. There is nothing to defragment; a downgrade is taken note of.
+//! * `Maintenance`: everything. Snapshots are etcd's: its tools restore them for a cluster, and
+//!   a server here [begins with one](ServerBuilder::from_snapshot) of a cluster. The alarm `NOSPACE` is
+//!   raised when the data reaches [its quota](ServerBuilder::quota_backend_bytes), others by clients
+//!   only; all keep clients from writing. A downgrade is taken note of.
 //! * `Cluster`: the one member, which can be listed and updated. gRPC health.
 //! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
 //! * Anything else is `Unimplemented`.

@@ -343,3 +343,45 @@ fn entries_that_etcd_would_not_write_are_refused() {
             .is_err()
     );
 }
+
+/// `etcdutl snapshot restore --bump-revision=997 --mark-compacted` leaves such entries.
+#[test]
+fn a_raised_revision_is_taken_over() {
+    let record = |main: i64| [&main.to_be_bytes()[..], b"_", &[0; 8]].concat();
+    let mut recovery = Recovery::new();
+    for (bucket, key, value) in [
+        (Bucket::Key, record(3), b"\x0a\x01k\x18\x03".to_vec()),
+        (Bucket::Key, record(1000), Vec::new()),
+        (Bucket::Meta, b"scheduledCompactRev".to_vec(), record(1000)),
+    ] {
+        recovery.take(bucket, &key, &value).unwrap();
+    }
+    let store = recovery.finish(NOW).unwrap();
+    assert_eq!((store.revision(), store.compact_revision()), (1000, 1000));
+    let all = RangeRequest {
+        key: "\0".into(),
+        range_end: "\0".into(),
+        ..Default::default()
+    };
+    let found = store.range(&all).unwrap();
+    assert_eq!((found.count, &*found.kvs[0].key), (1, &b"k"[..]));
+    assert_eq!(store.records().len(), 2, "it counts for hashes");
+}
+
+#[test]
+fn a_store_that_dropped_its_journal_notes_nothing() {
+    let mut random = Rng::with_seed(1);
+    let mut store = Store::new();
+    store.keep_journal();
+    for _ in 0..300 {
+        step(&mut store, &mut random);
+    }
+    store.publish();
+    store.drop_journal();
+    for _ in 0..300 {
+        step(&mut store, &mut random);
+    }
+    store.publish();
+    assert!(!store.has_garbage());
+    assert!(store.take_changes().changes().is_empty());
+}

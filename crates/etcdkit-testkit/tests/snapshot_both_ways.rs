@@ -262,3 +262,86 @@ async fn the_embedded_server_moves_into_real_clusters() {
         after.check(&facts(theirs).await, &etcd.to_string());
     }
 }
+
+/// Starts an embedded server with a file, and checks that it has all that the real one had.
+async fn moved_back(path: &Path, before: &Facts, what: &str) -> (Server, Client) {
+    let server = Server::builder().from_snapshot(path).start().await;
+    let server = server.unwrap_or_else(|error| panic!("{what}: {error}"));
+    let ours = client_of(&server.endpoint(), "root").await;
+    before.check(&facts(&ours).await, what);
+    check_ann(&server.endpoint(), what).await;
+    (server, ours)
+}
+
+#[tokio::test]
+async fn real_clusters_move_into_the_embedded_server() {
+    let seed = fastrand::u64(..1 << 60);
+    println!("seed {seed}");
+    for etcd in &Binary::all().expect("a real etcd") {
+        let what = &etcd.to_string();
+        let mut cluster = Cluster::builder(etcd).start().await.expect("a cluster");
+        let theirs = fill(cluster.endpoint(), seed).await;
+        let before = facts(&theirs).await;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [path, _] = &snapshots(&theirs, std::slice::from_ref(etcd), folder.path()).await[..]
+        else {
+            panic!("two snapshots");
+        };
+        let (_server, ours) = moved_back(path, &before, what).await;
+
+        // Both go on alike, and back into a real cluster.
+        for client in [&theirs, &ours] {
+            write(client, seed ^ 1, 100, &LEASES).await;
+        }
+        let after = facts(&theirs).await;
+        after.check(&facts(&ours).await, what);
+        let path = folder.path().join("back.db");
+        let saved = ours.maintenance().snapshot().save(&path).await;
+        saved.expect("a snapshot");
+        let back = Cluster::builder(etcd).restored_from(&path).start().await;
+        let back = back.expect("a cluster");
+        let there = client_of(back.endpoint(), "root").await;
+        after.check(&facts(&there).await, what);
+
+        // The file of the member itself, once it has stopped.
+        cluster.member(0).terminate().await.expect("its end");
+        let backend = cluster.folder().join("m1/member/snap/db");
+        moved_back(&backend, &after, what).await;
+    }
+}
+
+/// Disaster recovery of Kubernetes: the revision is raised, and all before it compacted.
+#[tokio::test]
+async fn a_cluster_restored_with_a_raised_revision_moves_too() {
+    let seed = fastrand::u64(..1 << 60);
+    println!("seed {seed}");
+    let all = Binary::all().expect("a real etcd");
+    let raising = all.iter().filter(|etcd| etcd.version().minor >= 5);
+    for etcd in raising {
+        let what = &etcd.to_string();
+        let server = Server::builder().start().await.expect("a server");
+        let ours = fill(&server.endpoint(), seed).await;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("backup.db");
+        let saved = ours.maintenance().snapshot().save(&path).await;
+        saved.expect("a snapshot");
+        let raised = Cluster::builder(etcd)
+            .restored_from(&path)
+            .restore_flag("--bump-revision=1000000")
+            .restore_flag("--mark-compacted")
+            .start()
+            .await;
+        let raised = raised.expect("a cluster");
+        let theirs = client_of(raised.endpoint(), "root").await;
+        write(&theirs, seed ^ 1, 50, &LEASES).await;
+        let before = facts(&theirs).await;
+        assert!(before.hashes[0].0 > 1_000_000, "{what}: {before:?}");
+        let saved = theirs.maintenance().snapshot().save(&path).await;
+        saved.expect("a snapshot");
+        let (_server, ours) = moved_back(&path, &before, what).await;
+        for client in [&theirs, &ours] {
+            write(client, seed ^ 2, 50, &LEASES).await;
+        }
+        facts(&theirs).await.check(&facts(&ours).await, what);
+    }
+}

@@ -38,6 +38,9 @@ async fn serve(args: &ServeArgs) -> Result {
     if let Some(directory) = args.storage.data_dir() {
         builder = builder.data_dir(directory);
     }
+    if let Some(snapshot) = &args.storage.restore {
+        builder = builder.from_snapshot(snapshot);
+    }
     builder = security::add(builder, args)?;
     let mut signals = Signals::listen()?;
     let server = builder.start().await.map_err(refused)?;
@@ -92,7 +95,7 @@ fn refused(error: StartError) -> Failure {
         StartError::Config { .. } => Failure::bad_args(text),
         StartError::Listen { .. } => Failure::new(Exit::Error, text)
             .hint("choose another port with --listen-client-urls, or 0 for any free one"),
-        StartError::Data { .. } => Failure::new(Exit::Io, text),
+        StartError::Data { .. } | StartError::Restore { .. } => Failure::new(Exit::Io, text),
         _ => Failure::new(Exit::Error, text),
     }
 }

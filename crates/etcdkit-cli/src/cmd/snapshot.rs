@@ -21,7 +21,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: &SnapshotArgs) -> Result {
         Some(SnapshotCommand::Save(words)) => save(global, &words.args).await,
         Some(SnapshotCommand::Status(words)) => status(global, &words.args),
         Some(SnapshotCommand::Restore(_)) => Err(Failure::unsupported(
-            "snapshot restore: use `etcdutl snapshot restore`, which comes with etcd",
+            "snapshot restore: use `etcdutl snapshot restore`, which comes with etcd, for a cluster, \
+             and `etcdkit serve --restore FILE` for the embedded server",
         )),
     }
 }

@@ -40,6 +40,7 @@ impl Cluster {
             flags: Vec::new(),
             tls: None,
             snapshot: None,
+            restore_flags: Vec::new(),
         }
     }
 
@@ -150,6 +151,7 @@ pub struct ClusterBuilder {
     flags: Vec<String>,
     tls: Option<ServerTls>,
     snapshot: Option<PathBuf>,
+    restore_flags: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -204,6 +206,12 @@ impl ClusterBuilder {
     /// Begins with what a snapshot holds, which etcd's own tool restores for each member.
     pub fn restored_from(mut self, snapshot: impl Into<PathBuf>) -> Self {
         self.snapshot = Some(snapshot.into());
+        self
+    }
+
+    /// A further flag for the tool that restores the snapshot, such as `--bump-revision=1000`.
+    pub fn restore_flag(mut self, flag: impl Into<String>) -> Self {
+        self.restore_flags.push(flag.into());
         self
     }
 
@@ -297,6 +305,7 @@ impl ClusterBuilder {
                 ports.peer_url()
             ))
             .arg(format!("--data-dir={}", data.join(name).display()))
+            .args(&self.restore_flags)
             .output();
         let cause = match output {
             Ok(output) if output.status.success() => return Ok(()),

@@ -1,6 +1,10 @@
 //! Where the data is, and how much of it.
 
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum, builder::OsStringValueParser};
 use etcdkit_server::AutoCompaction;
@@ -20,6 +24,10 @@ pub(crate) struct StorageArgs {
         value_name = "DIR"
     )]
     data_dir: Option<OsString>,
+
+    /// Begin with what a snapshot of a cluster holds, or the member/snap/db of a stopped member
+    #[arg(long, value_name = "FILE")]
+    pub(crate) restore: Option<PathBuf>,
 
     /// How large the data may grow, in bytes; 0 for etcd's 2 GiB, negative for no limit
     #[arg(
