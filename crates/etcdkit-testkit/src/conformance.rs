@@ -169,5 +169,12 @@ cases! {
     maintenance:
         the_member_list_has_the_server
         status_fits_the_store
-        hashes_follow_the_history;
+        hashes_follow_the_history
+        hashes_of_what_is_not_there_are_refused
+        no_alarm_is_raised_by_itself
+        defragmenting_changes_nothing
+        only_a_member_can_lead
+        members_that_are_not_there_cannot_be_changed
+        impossible_downgrades_are_refused
+        a_snapshot_holds_what_is_stored;
 }

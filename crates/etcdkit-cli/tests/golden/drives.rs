@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     cases::{Case, all, read, write},
-    common::{clean, etcdkit, run},
+    common::{etcdkit, run},
     etcdctl::Etcdctl,
     ids::Ids,
     is, is_at_least,
@@ -282,18 +282,31 @@ fn mirrors_are_made_from_and_to_the_embedded_server() {
     }
 }
 
-/// A minute long, whatever the load.
-#[test]
-fn the_performance_suffices_by_its_own_check() {
+/// Runs one of etcdctl's own checks of a server to its end.
+fn self_check(args: &[&str]) -> String {
     let runtime = Runtime::new().unwrap();
     let etcd = Binary::newest().unwrap_or_else(|error| panic!("{error}"));
     let server = runtime.block_on(embedded(&etcd));
-    let mut command = clean(Etcdctl::of(&etcd).path());
-    command.env("ETCDCTL_API", "3");
+    let etcdctl = Etcdctl::of(&etcd);
     let endpoint = server.endpoint();
-    let args = ["--endpoints", &endpoint, "check", "perf", "--load", "s"];
-    let ran = run(command, args, b"");
+    let ran = run(Stage::new(&endpoint, &etcdctl).command(), args, b"");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let stdout = ran.stdout();
+    ran.stdout()
+}
+
+/// A minute long, whatever the load.
+#[test]
+fn the_performance_suffices_by_its_own_check() {
+    let stdout = self_check(&["check", "perf", "--load", "s"]);
     assert!(stdout.contains("PASS\n"), "{stdout}");
+}
+
+/// It asks for the memory of the process, before and after.
+#[test]
+fn the_memory_for_data_is_told_by_its_own_check() {
+    let stdout = self_check(&["check", "datascale", "--load", "s"]);
+    assert!(
+        stdout.contains("PASS: Approximate system memory used"),
+        "{stdout}"
+    );
 }

@@ -372,7 +372,7 @@ fn leases_are_kept_alive_until_they_end() {
 
 #[test]
 fn snapshots_are_saved_and_told_of() {
-    compare_programs((3, 4), |stage| {
+    compare((3, 4), |stage| {
         history(stage);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a b.db");
