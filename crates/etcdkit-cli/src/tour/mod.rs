@@ -8,6 +8,7 @@
 //! prefix: it drops the history of every key of the cluster, and is left out there unless asked for.
 
 mod errors;
+mod keeping;
 mod leasing;
 mod reading;
 mod relay;
@@ -143,6 +144,9 @@ impl Tour<'_> {
         }
         self.lease().await?;
         self.compaction().await?;
+        if self.embedded.is_some() {
+            self.keep().await?;
+        }
         self.errors().await
     }
 
