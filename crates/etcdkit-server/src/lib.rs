@@ -1,8 +1,8 @@
 //! An exact etcd, inside your process.
 //!
 //! [`Server`] is a single etcd member that answers etcd's own gRPC and HTTP API: over TCP, over unix sockets,
-//! or over an in-memory pipe that needs no port. It starts in about a millisecond and keeps everything
-//! in memory, so that each test can have its own.
+//! or over an in-memory pipe that needs no port. In memory it starts in about a millisecond, so that each
+//! test can have its own; with [a data directory](ServerBuilder::data_dir) it keeps everything in one file.
 //!
 //! ```
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,7 +33,7 @@
 //!
 //! # What it is not
 //!
-//! One member without replication. When the process ends, the data is gone. Unlike
+//! One member without replication: nothing takes over when it ends, and a lost disk is lost data. Unlike
 //! etcd it does not end the connections of clients that ping more often than every five seconds.
 
 mod applier;
