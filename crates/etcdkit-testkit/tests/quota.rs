@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use etcdkit::{AlarmKind, Client, ErrorKind, KeyRange, LeaseId, Op, Result};
 use etcdkit_proto::etcdserverpb::{PutRequest, kv_client::KvClient};
-use etcdkit_server::Server;
+use etcdkit_server::{Server, ServerBuilder};
 use etcdkit_testkit::etcd::{Binary, Cluster};
 use tonic::transport::Channel;
 
@@ -207,19 +207,57 @@ async fn scene(stage: &Stage<'_>) {
     );
 }
 
-#[tokio::test]
-async fn the_embedded_server_in_memory() {
-    let server = Server::builder().quota_backend_bytes(QUOTA).start().await;
+async fn embedded(name: &str, builder: ServerBuilder) {
+    let server = builder.quota_backend_bytes(QUOTA).start().await;
     let server = server.expect("a server");
     let client = Client::connect(server.endpoint()).await.expect("a client");
     scene(&Stage {
-        name: "embedded, in memory",
+        name,
         client: &client,
         endpoint: &server.endpoint(),
         counts_nested: true,
         guards_when_full: true,
     })
     .await;
+    server.shutdown().await.expect("an orderly end");
+}
+
+#[tokio::test]
+async fn the_embedded_server_in_memory() {
+    embedded("embedded, in memory", Server::builder()).await;
+}
+
+#[tokio::test]
+async fn the_embedded_server_with_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let builder = Server::builder().data_dir(directory.path());
+    embedded("embedded, with a file", builder).await;
+}
+
+/// The alarm is part of the data.
+#[tokio::test]
+async fn the_alarm_outlives_the_server() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for start in 0..2 {
+        let builder = Server::builder().data_dir(directory.path());
+        let server = builder.quota_backend_bytes(QUOTA).start().await;
+        let server = server.expect("a server");
+        let client = Client::connect(server.endpoint()).await.expect("a client");
+        let stage = Stage {
+            name: "embedded, started again",
+            client: &client,
+            endpoint: &server.endpoint(),
+            counts_nested: true,
+            guards_when_full: true,
+        };
+        if start == 0 {
+            stage.fill().await;
+        }
+        assert_eq!(stage.alarms().await, [AlarmKind::NoSpace]);
+        let put = client.put("small", "v").await;
+        stage.refused(put, ErrorKind::NoSpace, "a put");
+        server.shutdown().await.expect("an orderly end");
+    }
 }
 
 #[tokio::test]
