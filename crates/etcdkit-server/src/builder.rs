@@ -43,6 +43,7 @@ pub struct ServerBuilder {
     max_txn_ops: usize,
     quota_backend_bytes: i64,
     auto_compaction: AutoCompaction,
+    lease_checkpoints: bool,
     watch_progress_notify_interval: Duration,
     tls: Option<ServerTls>,
     auth_token: AuthToken,
@@ -74,6 +75,7 @@ impl Default for ServerBuilder {
             max_txn_ops: etcdkit_store::check::DEFAULT_MAX_TXN_OPS,
             quota_backend_bytes: 0,
             auto_compaction: AutoCompaction::Off,
+            lease_checkpoints: false,
             watch_progress_notify_interval: Duration::from_secs(10 * 60),
             tls: None,
             auth_token: AuthToken::default(),
@@ -205,6 +207,18 @@ impl ServerBuilder {
     /// ```
     pub fn auto_compaction(mut self, auto_compaction: AutoCompaction) -> Self {
         self.auto_compaction = auto_compaction;
+        self
+    }
+
+    /// Whether to store every five minutes what leases have left, for those that have more than that;
+    /// not unless set, as with etcd's `LeaseCheckpoint`. A renewal takes it back.
+    ///
+    /// Without, a restart gives every lease its whole TTL again. With it, a lease goes on from its last
+    /// checkpoint, so that one of a day expires although the server is restarted every hour. Time
+    /// during which no server runs never counts. A checkpoint that is in the data, or in a snapshot,
+    /// counts in any case.
+    pub fn lease_checkpoints(mut self, on: bool) -> Self {
+        self.lease_checkpoints = on;
         self
     }
 
@@ -394,6 +408,7 @@ impl ServerBuilder {
             max_txn_ops: self.max_txn_ops,
             quota: Quota::new(self.quota_backend_bytes),
             auto_compaction: self.auto_compaction,
+            lease_checkpoints: self.lease_checkpoints,
             watch_progress_notify_interval: self
                 .watch_progress_notify_interval
                 .max(SHORTEST_PROGRESS_INTERVAL),
@@ -422,6 +437,7 @@ pub(crate) struct Config {
     pub(crate) max_txn_ops: usize,
     pub(crate) quota: Quota,
     pub(crate) auto_compaction: AutoCompaction,
+    pub(crate) lease_checkpoints: bool,
     pub(crate) watch_progress_notify_interval: Duration,
     pub(crate) security: Security,
     pub(crate) gate: Gate,

@@ -28,8 +28,8 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// Reads the data file, or begins anew, with a snapshot if there is one. Leases have their whole
-    /// TTL from `now` on.
+    /// Reads the data file, or begins anew, with a snapshot if there is one. Leases have what
+    /// their last checkpoint left of them, or their whole TTL, from `now` on.
     pub(crate) async fn open(
         config: &Config,
         now: Duration,
@@ -37,13 +37,17 @@ impl Data {
     ) -> Result<Self, StartError> {
         let ids = (config.cluster_id, config.member_id);
         let snapshot = config.snapshot.clone();
+        let checkpoints = config.lease_checkpoints;
         let leadership = Arc::clone(leadership);
         #[cfg(feature = "durable")]
         if let Some(location) = config.location.clone() {
-            let open = move || in_file(location, ids, snapshot.as_deref(), now, leadership);
+            let open = move || {
+                let snapshot = snapshot.as_deref();
+                in_file(location, ids, snapshot, now, checkpoints, leadership)
+            };
             return blocking(open).await;
         }
-        let store = match snapshot {
+        let mut store = match snapshot {
             Some(path) => {
                 let mut store = blocking(move || first_store(Some(&path), now)).await?;
                 store.drop_journal();
@@ -51,6 +55,9 @@ impl Data {
             }
             None => Store::new(),
         };
+        if checkpoints {
+            store.keep_lease_checkpoints(now);
+        }
         let (cluster_id, member_id) = ids;
         Ok(Self {
             revision: store.revision(),
@@ -71,6 +78,7 @@ fn in_file(
     (cluster_id, member_id): (Option<u64>, Option<u64>),
     snapshot: Option<&Path>,
     now: Duration,
+    checkpoints: bool,
     leadership: Arc<Leadership>,
 ) -> Result<Data, StartError> {
     let place = location.to_string();
@@ -94,6 +102,9 @@ fn in_file(
             (DataFile::create(location, &found).map_err(unusable)?, found)
         }
     };
+    if checkpoints {
+        found.store.keep_lease_checkpoints(now);
+    }
     found.term = found.term.saturating_add(1).max(FIRST_TERM);
     file.begin_term(found.term).map_err(unusable)?;
     Ok(Data {

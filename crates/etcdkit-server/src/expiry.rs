@@ -1,4 +1,4 @@
-//! Revoking leases whose time is over.
+//! Revoking leases whose time is over, and storing what others have left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::node::Node;
 /// The longest sleep between two looks at the leases; timers need not reach centuries ahead.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Revokes leases when they expire, for as long as it runs.
+/// Revokes leases when they expire, and makes their checkpoints, for as long as it runs.
 pub(crate) async fn run(node: Arc<Node>) {
     loop {
-        let sleep = match revoke_expired(&node).and_then(|()| until_next(&node)) {
+        let sleep = match look_at_leases(&node).and_then(|()| until_next(&node)) {
             Ok(sleep) => sleep,
             Err(status) => {
                 tracing::error!(?status, "leases do not expire any more");
@@ -28,8 +28,25 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
 }
 
+/// Does what is due.
+pub(crate) fn look_at_leases(node: &Node) -> Result<(), Status> {
+    revoke_expired(node)?;
+    let now = node.clock.now();
+    while node
+        .applier
+        .read(|store| Ok(store.next_lease_checkpoint()))?
+        .is_some_and(|next| next <= now)
+    {
+        node.applier.apply_detached(|store| {
+            store.checkpoint_leases(now);
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 /// Revokes every lease that is due, each as a request of its own, as etcd does.
-pub(crate) fn revoke_expired(node: &Node) -> Result<(), Status> {
+fn revoke_expired(node: &Node) -> Result<(), Status> {
     if node.stands_still() {
         return Ok(());
     }
@@ -55,7 +72,10 @@ fn until_next(node: &Node) -> Result<Duration, Status> {
     if node.stands_still() {
         return Ok(LONGEST_SLEEP);
     }
-    let next = node.applier.read(|store| Ok(store.next_lease_expiry()))?;
+    let next = node.applier.read(|store| {
+        let next = [store.next_lease_expiry(), store.next_lease_checkpoint()];
+        Ok(next.into_iter().flatten().min())
+    })?;
     let sleep = next.map_or(LONGEST_SLEEP, |next| next.saturating_sub(node.clock.now()));
     Ok(sleep.min(LONGEST_SLEEP))
 }

@@ -178,8 +178,8 @@ impl Server {
     pub fn advance_time(&self, by: Duration) {
         let node = self.connections.node();
         node.clock.advance(by);
-        if let Err(status) = expiry::revoke_expired(node) {
-            tracing::error!(?status, "expired leases could not be revoked");
+        if let Err(status) = expiry::look_at_leases(node) {
+            tracing::error!(?status, "the leases could not be looked after");
         }
         node.expiry_changed.notify_one();
         auto_compaction::catch_up(node, node.clock.now());

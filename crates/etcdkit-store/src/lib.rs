@@ -89,7 +89,7 @@ pub use alarm::Alarms;
 pub use auth::{Auth, Caller, Tokens};
 pub use backend::{Bucket, Change, Entry};
 pub use journal::{Batch, Position};
-pub use lease::{MAX_LEASE_TTL, MIN_LEASE_TTL};
+pub use lease::{LEASE_CHECKPOINT_INTERVAL, MAX_LEASE_TTL, MIN_LEASE_TTL};
 pub use quota::Quota;
 pub use record::Record;
 pub use recovery::{Recovery, RecoveryError};

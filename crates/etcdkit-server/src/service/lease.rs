@@ -84,7 +84,7 @@ pub(crate) fn keep_alive(
                 return Ok(None);
             };
             node.leadership.needed_for_leases().await?;
-            let mut response = renew(&node, &credentials, &request)?;
+            let mut response = renew(&node, &credentials, &request).await?;
             node.sign(&mut response.header);
             Ok(Some((response, (node, credentials, requests))))
         },
@@ -92,18 +92,23 @@ pub(crate) fn keep_alive(
 }
 
 /// A refusal ends the stream, as in etcd.
-fn renew(
+async fn renew(
     node: &Node,
     credentials: &Credentials,
     request: &LeaseKeepAliveRequest,
 ) -> Result<LeaseKeepAliveResponse, Status> {
     let now = node.clock.now();
-    let response = node.applier.stage(|store| {
+    let (response, had_checkpoint) = node.applier.stage(|store| {
         let caller = node.caller(store, credentials)?;
         store.auth().check_user(&caller)?;
         store.check_lease_write(&caller, request.id)?;
-        Ok(store.lease_keep_alive(request, now))
+        let had_checkpoint = store.has_lease_checkpoint(request.id);
+        Ok((store.lease_keep_alive(request, now), had_checkpoint))
     })?;
+    if had_checkpoint {
+        // A restart must not find the lease as it was before the renewal.
+        node.applier.ask(|_| Ok(())).await?;
+    }
     if response.ttl > 0 {
         node.metrics.leases_renewed.add(1);
     }

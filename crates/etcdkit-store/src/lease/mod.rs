@@ -3,6 +3,7 @@
 //! The store has no clock. Whoever calls says what time it is, as a [`Duration`] since an origin of
 //! the caller's choice; only differences matter, and time must not run backwards.
 
+mod checkpoint;
 mod stored;
 mod table;
 
@@ -15,6 +16,7 @@ use etcdkit_proto::etcdserverpb::{
     LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
 };
 
+pub use self::checkpoint::LEASE_CHECKPOINT_INTERVAL;
 pub(crate) use self::stored::StoredLease;
 pub(crate) use self::table::Leases;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use etcdkit_proto::EtcdError;
 
+use super::checkpoint::Checkpoints;
 use super::{MAX_LEASE_TTL, MIN_LEASE_TTL};
 use crate::journal::Dirty;
 
@@ -15,6 +16,7 @@ pub(crate) struct Leases {
     /// Every lease once, the next to expire first.
     by_expiry: BTreeSet<(Duration, i64)>,
     pub(crate) dirty: Dirty<i64>,
+    pub(super) checkpoints: Checkpoints,
 }
 
 /// One lease.
@@ -23,6 +25,8 @@ pub(crate) struct Lease {
     /// In seconds, as granted.
     ttl: i64,
     expiry: Duration,
+    /// The seconds that were left at the last checkpoint; 0 since the last renewal, or without one.
+    checkpoint: i64,
     /// Copies, so that a lease holds no value's memory.
     keys: BTreeSet<Box<[u8]>>,
 }
@@ -30,6 +34,11 @@ pub(crate) struct Lease {
 impl Lease {
     pub(crate) fn ttl(&self) -> i64 {
         self.ttl
+    }
+
+    /// The seconds left that are stored with the lease; 0 for all of them.
+    pub(crate) fn checkpoint(&self) -> i64 {
+        self.checkpoint
     }
 
     /// Zero once the lease has expired.
@@ -60,11 +69,13 @@ impl Leases {
         let lease = Lease {
             ttl,
             expiry,
+            checkpoint: 0,
             keys: BTreeSet::new(),
         };
         self.by_id.insert(id, lease);
         self.by_expiry.insert((expiry, id));
         self.dirty.mark(&id);
+        self.checkpoints.schedule(id, expiry, now);
         Ok(ttl)
     }
 
@@ -73,6 +84,7 @@ impl Leases {
         let lease = self.by_id.remove(&id).ok_or(EtcdError::LeaseNotFound)?;
         self.by_expiry.remove(&(lease.expiry, id));
         self.dirty.mark(&id);
+        self.checkpoints.forget(id);
         Ok(lease.keys)
     }
 
@@ -85,7 +97,46 @@ impl Leases {
         self.by_expiry.remove(&(lease.expiry, id));
         lease.expiry = expiry(lease.ttl, now);
         self.by_expiry.insert((lease.expiry, id));
+        if std::mem::take(&mut lease.checkpoint) != 0 {
+            self.dirty.mark(&id);
+        }
+        self.checkpoints.schedule(id, lease.expiry, now);
         Some(lease.ttl)
+    }
+
+    /// Plans the checkpoint of a lease that was there before checkpoints were.
+    pub(super) fn schedule_checkpoint(&mut self, id: i64, now: Duration) {
+        if let Some(lease) = self.by_id.get(&id) {
+            self.checkpoints.schedule(id, lease.expiry, now);
+        }
+    }
+
+    /// Leaves a lease only some of its seconds, and has them stored with it.
+    pub(super) fn set_remaining(&mut self, id: i64, remaining: i64, now: Duration) {
+        if let Some(lease) = self.by_id.get_mut(&id) {
+            self.by_expiry.remove(&(lease.expiry, id));
+            lease.expiry = expiry(remaining, now);
+            lease.checkpoint = remaining;
+            self.by_expiry.insert((lease.expiry, id));
+            self.dirty.mark(&id);
+            self.checkpoints.schedule(id, lease.expiry, now);
+        }
+    }
+
+    /// Has the seconds that a lease has left stored with it. It expires when it would have anyway.
+    pub(super) fn note_remaining(&mut self, id: i64, now: Duration) {
+        if let Some(lease) = self.by_id.get_mut(&id) {
+            let left = lease.remaining(now);
+            // Up to whole seconds, so that it does not expire earlier than granted.
+            let left = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            let left = i64::try_from(left).unwrap_or(i64::MAX);
+            // One that has expired is about to be revoked, and 0 would stand for its whole TTL.
+            if (1..lease.ttl).contains(&left) && left != lease.checkpoint {
+                lease.checkpoint = left;
+                self.dirty.mark(&id);
+            }
+            self.checkpoints.schedule(id, lease.expiry, now);
+        }
     }
 
     /// Starts the TTL of every lease anew, also of those that have expired.
