@@ -31,6 +31,7 @@ async fn serve(args: &ServeArgs) -> Result {
         .max_request_bytes(args.limits.max_request_bytes)
         .quota_backend_bytes(args.storage.quota_backend_bytes)
         .auto_compaction(args.storage.auto_compaction()?)
+        .lease_checkpoints(args.storage.lease_checkpoints()?)
         .watch_progress_notify_interval(args.limits.watch_progress_notify_interval);
     for address in args.network.addresses() {
         builder = builder.listen(address);

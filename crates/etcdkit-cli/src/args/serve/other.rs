@@ -77,7 +77,7 @@ fn has_several_members(value: &str) -> bool {
 
 /// Without effect. The flags of 3.4 to 3.7 that only tune, or that only concern peers and etcd's own
 /// files, and the names that etcd itself ignores.
-const IGNORED: [&str; 95] = [
+const IGNORED: [&str; 94] = [
     "backend-batch-interval",
     "backend-batch-limit",
     "backend-bbolt-freelist-type",
@@ -124,7 +124,6 @@ const IGNORED: [&str; 95] = [
     "experimental-snapshot-catchup-entries",
     "experimental-warning-apply-duration",
     "experimental-warning-unary-request-duration",
-    "feature-gates",
     "force",
     "grpc-keepalive-interval",
     "grpc-keepalive-min-time",
@@ -176,7 +175,7 @@ const IGNORED: [&str; 95] = [
 ];
 
 /// Switches without effect.
-const IGNORED_SWITCHES: [&str; 26] = [
+const IGNORED_SWITCHES: [&str; 24] = [
     "discovery-insecure-skip-tls-verify",
     "discovery-insecure-transport",
     "enable-distributed-tracing",
@@ -184,8 +183,6 @@ const IGNORED_SWITCHES: [&str; 26] = [
     "enable-log-rotation",
     "experimental-compact-hash-check-enabled",
     "experimental-enable-distributed-tracing",
-    "experimental-enable-lease-checkpoint",
-    "experimental-enable-lease-checkpoint-persist",
     "experimental-initial-corrupt-check",
     "experimental-memory-mlock",
     "experimental-peer-skip-client-san-verification",

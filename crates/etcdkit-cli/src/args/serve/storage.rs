@@ -11,7 +11,7 @@ use etcdkit_server::AutoCompaction;
 
 use crate::{
     error::{Exit, Failure, Result},
-    golang::{parse_duration, parse_i64, parse_i64_decimal},
+    golang::{parse_bool, parse_duration, parse_i64, parse_i64_decimal},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -56,6 +56,18 @@ pub(crate) struct StorageArgs {
         value_name = "RETENTION"
     )]
     auto_compaction_retention: String,
+
+    /// Store every five minutes what leases have left, so that they go on from there after a restart
+    #[arg(long)]
+    experimental_enable_lease_checkpoint: bool,
+
+    /// What is stored lasts in any case.
+    #[arg(long, hide = true)]
+    experimental_enable_lease_checkpoint_persist: bool,
+
+    /// Features of etcd 3.6 to turn on or off, of which LeaseCheckpoint=true means the same
+    #[arg(long, value_delimiter = ',', value_name = "FEATURES")]
+    feature_gates: Vec<String>,
 }
 
 /// etcd's ways of compacting now and then.
@@ -70,6 +82,32 @@ impl StorageArgs {
     pub(crate) fn data_dir(&self) -> Option<&Path> {
         let directory = self.data_dir.as_deref().map(Path::new)?;
         (!directory.as_os_str().is_empty()).then_some(directory)
+    }
+
+    /// Whether leases go on after a restart from where they were.
+    pub(crate) fn lease_checkpoints(&self) -> Result<bool> {
+        let mut on = self.experimental_enable_lease_checkpoint;
+        for feature in self
+            .feature_gates
+            .iter()
+            .filter(|feature| !feature.is_empty())
+        {
+            let switched = feature.split_once('=').map(|(name, value)| {
+                let value = parse_bool(value.trim()).ok();
+                (name.trim(), value)
+            });
+            match switched {
+                Some(("LeaseCheckpoint", Some(value))) => on = value,
+                Some((_, Some(_))) => {}
+                _ => {
+                    return Err(Failure::new(
+                        Exit::Error,
+                        format!("--feature-gates: {feature:?} is not like LeaseCheckpoint=true"),
+                    ));
+                }
+            }
+        }
+        Ok(on)
     }
 
     /// What to compact without being asked.
