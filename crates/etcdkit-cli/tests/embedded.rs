@@ -6,11 +6,13 @@ mod common;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use common::{Ran, etcdkit, run};
+use etcdkit_testkit::certificates::Authority;
 
 /// Runs a command line on an embedded server of its own.
 fn embedded(args: &[&str], stdin: &[u8]) -> Ran {
@@ -29,8 +31,12 @@ struct Served {
 
 impl Served {
     fn start(flags: &[&str]) -> Self {
+        Self::on("http://127.0.0.1:0", flags)
+    }
+
+    fn on(url: &str, flags: &[&str]) -> Self {
         let mut child = etcdkit()
-            .args(["serve", "--listen-client-urls", "http://127.0.0.1:0"])
+            .args(["serve", "--listen-client-urls", url])
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -40,7 +46,8 @@ impl Served {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut endpoint).unwrap();
         let endpoint = endpoint.trim().to_owned();
-        assert!(endpoint.starts_with("http://127.0.0.1:"), "{endpoint:?}");
+        let address = url.trim_end_matches('0');
+        assert!(endpoint.starts_with(address), "{endpoint:?}");
         Self { child, endpoint }
     }
 
@@ -253,9 +260,27 @@ fn serve_takes_etcd_limits() {
 #[test]
 fn serve_refuses_what_it_cannot_do() {
     for (flags, code, text) in [
-        (&["--cert-file", "x"][..], 4, "TLS"),
-        (&["--client-cert-auth"], 4, "TLS"),
-        (&["--listen-client-urls", "https://127.0.0.1:0"], 128, "TLS"),
+        (
+            &["--listen-client-urls", "https://127.0.0.1:0"][..],
+            128,
+            "--cert-file",
+        ),
+        (
+            &[
+                "--listen-client-urls=https://127.0.0.1:0",
+                "--cert-file=/x",
+                "--key-file=/x",
+            ],
+            128,
+            "the certificate file /x: ",
+        ),
+        (&["--auth-token=jwt"], 1, "sign-method"),
+        (
+            &["--auth-token=jwt,sign-method=RS256"],
+            128,
+            "key is missing",
+        ),
+        (&["--tls-min-version=TLS1.1"], 1, "TLS1.2"),
         (&["--listen-client-urls", "nonsense"], 128, "host:port"),
         (
             &["--listen-client-urls", "127.0.0.1:0", "--max-txn-ops", "0"],
@@ -559,4 +584,112 @@ fn a_full_server_is_got_going_again() {
     let disarmed = server.run(&["alarm", "disarm"], b"").stdout();
     assert!(disarmed.contains("alarm:NOSPACE"), "{disarmed}");
     assert_eq!(server.run(&["put", "small", "v"], b"").code, Some(0));
+}
+
+#[test]
+fn certificates_and_signed_tokens_say_who_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = Authority::new("ours");
+    let flag = |name: &str, file: &Path| format!("--{name}={}", file.display());
+    let ca = ours.write(folder.path());
+    let (certificate, key) = ours.server(&["127.0.0.1"]).write(folder.path(), "server");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "a secret").unwrap();
+    let token = format!(
+        "--auth-token=jwt,sign-method=HS256,priv-key={}",
+        secret.display()
+    );
+    let flags = [
+        flag("cert-file", &certificate),
+        flag("key-file", &key),
+        flag("trusted-ca-file", &ca),
+        token,
+        "--client-cert-auth".to_owned(),
+        "--bcrypt-cost=4".to_owned(),
+    ];
+    let flags = flags.each_ref().map(String::as_str);
+    let server = Served::on("https://127.0.0.1:0", &flags);
+
+    let by = |name: &str| {
+        let (certificate, key) = ours.client(name).write(folder.path(), name);
+        [
+            flag("cacert", &ca),
+            flag("cert", &certificate),
+            flag("key", &key),
+        ]
+    };
+    let (root, ann) = (by("root"), by("ann"));
+    let run = |who: &[String; 3], args: &[&str]| {
+        let who = who.each_ref().map(String::as_str);
+        server.run(&[&who[..], args].concat(), b"pw\npw\n")
+    };
+    for command in [
+        &["user", "add", "root:pw"][..],
+        &["user", "grant-role", "root", "root"],
+        &["user", "add", "ann", "--no-password"],
+        &["auth", "enable"],
+        &["put", "a", "b"],
+    ] {
+        let ran = run(&root, command);
+        assert_eq!(ran.code, Some(0), "{command:?}: {}", ran.stderr);
+    }
+    let refused = run(&ann, &["get", "a"]);
+    assert!(
+        refused.stderr.contains("permission denied"),
+        "{}",
+        refused.stderr
+    );
+    let got = run(
+        &ann,
+        &["--user", "root:pw", "get", "a", "--print-value-only"],
+    );
+    assert_eq!((got.code, &got.stdout[..]), (Some(0), &b"b\n"[..]));
+    let unknown = flag("cacert", &ca);
+    let ran = server.run(&[&unknown, "get", "a", "--command-timeout=5s"], b"");
+    assert!(ran.stderr.contains("client certificate"), "{}", ran.stderr);
+    let (_, said) = server.end("-TERM");
+    assert!(said.contains("--cacert CA --cert CERT --key KEY"), "{said}");
+    assert!(!said.contains("Warning"), "{said}");
+}
+
+#[test]
+fn a_certificate_made_on_the_spot_is_enough_for_a_lab() {
+    let server = Served::on("https://127.0.0.1:0", &["--auto-tls"]);
+    let trusting = server.run(&["--insecure-skip-tls-verify", "put", "a", "b"], b"");
+    assert_eq!(trusting.code, Some(0), "{}", trusting.stderr);
+    let verifying = server.run(&["put", "a", "b", "--command-timeout=5s"], b"");
+    assert_ne!(verifying.code, Some(0));
+    let (_, said) = server.end("-TERM");
+    assert!(said.contains("--insecure-skip-tls-verify put"), "{said}");
+}
+
+#[test]
+fn serve_says_who_may_come_in() {
+    let said = |url: &str, flags: &[&str]| {
+        let mut child = etcdkit()
+            .args(["serve", "--listen-client-urls", url])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut endpoint = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut endpoint)
+            .unwrap();
+        let server = Served { child, endpoint };
+        server.end("-TERM").1
+    };
+    let open = said("http://0.0.0.0:0", &["--trusted-ca-file=a.pem"]);
+    assert!(
+        open.contains("whoever reaches http://0.0.0.0:0 may read and write"),
+        "{open}"
+    );
+    assert!(
+        open.contains("Without effect here: --trusted-ca-file"),
+        "{open}"
+    );
+    let secure = said("https://0.0.0.0:0", &["--auto-tls"]);
+    assert!(secure.contains("--trusted-ca-file would ask"), "{secure}");
+    assert!(!said("http://127.0.0.1:0", &[]).contains("Warning"));
 }

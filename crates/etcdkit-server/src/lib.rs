@@ -34,7 +34,8 @@
 //! # What it is not
 //!
 //! One member without replication: nothing takes over when it ends, and a lost disk is lost data. Unlike
-//! etcd it does not end the connections of clients that ping more often than every five seconds.
+//! etcd it does not end the connections of clients that ping more often than every five seconds. How
+//! TLS and signed tokens differ is said at [`ServerTls`] and [`Jwt`].
 
 mod applier;
 mod authority;

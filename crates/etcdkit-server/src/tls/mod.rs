@@ -30,13 +30,22 @@ pub(crate) struct CertificateUser(pub(crate) Arc<str>);
 /// Clients need no certificate until a [client CA](Self::client_ca_file) is set. HTTP/2 and HTTP/1.1 are
 /// offered, and TLS 1.2 and 1.3 unless limited.
 ///
-/// Files are read at the start, and again for each new connection where their contents have changed,
-/// as etcd does; so renewed certificates need no restart. Open connections stay as they are. Files that cannot
+/// Files are read at the start, and again for each new connection where their contents have changed;
+/// so renewed certificates need no restart. Open connections stay as they are. Files that cannot
 /// be used then, perhaps because they are half written, are reported by a `tracing` warning, and the
-/// server goes on with what it had (etcd refuses connections meanwhile).
+/// server goes on with what it had.
 ///
 /// Needs the feature `tls`, which is on by default; without it the server does not start.
 /// Debug output names files, never keys.
+///
+/// # What is deliberately not etcd's
+///
+/// * Files that cannot be used later make etcd refuse connections. It reads the client CA only once.
+/// * Without a client CA, etcd's `--client-cert-auth` trusts whatever the system trusts.
+/// * A revoked certificate is refused in the handshake, so that the client is told; etcd hangs up after it.
+/// * A client may not show a certificate that is itself a CA's, or of X.509's first version.
+/// * Cipher suites without forward secrecy or with CBC do not exist. HTTP/1.1 is agreed on, where etcd
+///   speaks it without saying so.
 ///
 /// ```no_run
 /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {

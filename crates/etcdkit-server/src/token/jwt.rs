@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::{EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Claims, Jwt, SignMethod};
+use super::{Claims, Jwt, SignMethod, sec1};
 use crate::builder::StartError;
 use crate::source::Source;
 
@@ -151,7 +151,10 @@ fn private_key(algorithm: Algorithm, bytes: &[u8]) -> Result<EncodingKey, String
         }
         AlgorithmFamily::Hmac => Ok(EncodingKey::from_secret(bytes)),
         AlgorithmFamily::Rsa => EncodingKey::from_rsa_pem(bytes),
-        AlgorithmFamily::Ec => EncodingKey::from_ec_pem(bytes),
+        AlgorithmFamily::Ec => match sec1::to_pkcs8(bytes, algorithm) {
+            Some(pkcs8) => Ok(EncodingKey::from_ec_der(&pkcs8)),
+            None => EncodingKey::from_ec_pem(bytes),
+        },
         AlgorithmFamily::Ed => EncodingKey::from_ed_pem(bytes),
     };
     key.map_err(|_| not_for("private", algorithm))
@@ -184,10 +187,7 @@ fn not_for(which: &str, algorithm: Algorithm) -> String {
     let wanted = match algorithm.family() {
         AlgorithmFamily::Hmac => "a secret",
         AlgorithmFamily::Rsa => "an RSA key of 2048 bits or more, in PEM",
-        AlgorithmFamily::Ec => {
-            "a key of its curve, in PEM as PKCS #8 (`openssl pkcs8 -topk8 -nocrypt` makes it of \
-             `EC PRIVATE KEY`)"
-        }
+        AlgorithmFamily::Ec => "a key of its curve, in PEM",
         AlgorithmFamily::Ed => "an Ed25519 key, in PEM as PKCS #8",
     };
     format!("the {which} key is not one for {algorithm:?}: expected {wanted}")

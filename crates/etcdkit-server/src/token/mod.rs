@@ -2,6 +2,8 @@
 
 #[cfg_attr(not(feature = "jwt"), path = "without.rs")]
 mod jwt;
+#[cfg(feature = "jwt")]
+mod sec1;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -53,6 +55,9 @@ pub enum AuthToken {
 ///
 /// Needs the feature `jwt`, which is on by default; without it the server does not start. Keys are read
 /// once, at the start. Debug output names files, never keys.
+///
+/// Unlike with etcd, keys that do not fit the method are refused at the start, RSA keys below 2048 bits
+/// always, and `ES512` is not offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "settings do nothing until they are given to a builder"]
 pub struct Jwt {
@@ -73,8 +78,8 @@ impl Jwt {
         }
     }
 
-    /// The file of the key that signs; etcd's `priv-key`. PEM in PKCS #8, or PKCS #1 for RSA; for the `HS…`
-    /// methods the secret itself, to the last byte.
+    /// The file of the key that signs; etcd's `priv-key`. PEM in PKCS #8, PKCS #1 for RSA, or SEC 1 for
+    /// ECDSA; for the `HS…` methods the secret itself, to the last byte.
     ///
     /// Without it the server only checks tokens that others have signed, and refuses logins.
     pub fn private_key_file(mut self, path: impl Into<PathBuf>) -> Self {
