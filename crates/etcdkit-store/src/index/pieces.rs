@@ -3,6 +3,7 @@
 //! Sorted pieces of a few hundred keys, each with the number of its keys that exist. To count a span is
 //! to look at the keys of its first and its last piece, and at one number of each piece between.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 
 use etcdkit_proto::mvccpb::KeyValue;
@@ -24,6 +25,11 @@ pub(super) struct Pieces {
 #[derive(Debug, Default)]
 struct Piece {
     entries: Vec<Entry>,
+    /// How many bytes all keys begin with alike.
+    shared: usize,
+    /// Of each key the next bytes, as a number that orders alike: most comparisons need not look
+    /// at the key itself, which is somewhere else in memory.
+    heads: Vec<u64>,
     /// How many of the keys exist after all changes.
     live: usize,
 }
@@ -107,8 +113,7 @@ impl Pieces {
             }
         }
         if let Some(piece) = self.pieces.get_mut(place.piece) {
-            piece.live += usize::from(entry.history.is_live());
-            piece.entries.insert(place.entry, entry);
+            piece.insert(place.entry, entry);
         }
     }
 
@@ -163,14 +168,21 @@ impl Pieces {
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut History) -> bool) {
         let mut joined: Vec<Piece> = Vec::with_capacity(self.pieces.len());
         for mut piece in std::mem::take(&mut self.pieces) {
+            let before = piece.entries.len();
             piece.entries.retain_mut(|entry| keep(&mut entry.history));
             match joined.last_mut() {
                 Some(last) if last.entries.len() + piece.entries.len() <= MOST / 2 => {
                     last.entries.append(&mut piece.entries);
                     last.live += piece.live;
+                    last.take_heads();
                 }
                 _ if piece.entries.is_empty() => {}
-                _ => joined.push(piece),
+                _ => {
+                    if piece.entries.len() < before {
+                        piece.take_heads();
+                    }
+                    joined.push(piece);
+                }
             }
         }
         self.pieces = joined;
@@ -212,9 +224,7 @@ impl Pieces {
         };
         let piece = self.pieces.partition_point(begins_before).saturating_sub(1);
         let found = match self.pieces.get(piece) {
-            Some(piece) => piece
-                .entries
-                .binary_search_by(|entry| (*entry.key).cmp(key)),
+            Some(piece) => piece.find(key),
             None => Err(0),
         };
         let place = |entry| Place { piece, entry };
@@ -223,14 +233,92 @@ impl Pieces {
 }
 
 impl Piece {
+    fn find(&self, key: &[u8]) -> Result<usize, usize> {
+        let Some(first) = self.entries.first() else {
+            return Err(0);
+        };
+        let known = key.len().min(self.shared);
+        match key.get(..known).cmp(&first.key.get(..known)) {
+            Ordering::Less => return Err(0),
+            Ordering::Greater => return Err(self.entries.len()),
+            Ordering::Equal if known < self.shared => return Err(0),
+            Ordering::Equal => {}
+        }
+        let head = head(key, self.shared);
+        let start = self.heads.partition_point(|other| *other < head);
+        let alike = self.heads.get(start..).unwrap_or_default();
+        let alike = alike.partition_point(|other| *other == head);
+        let alike = self.entries.get(start..start + alike).unwrap_or_default();
+        let found = alike.binary_search_by(|entry| (*entry.key).cmp(key));
+        found
+            .map(|place| start + place)
+            .map_err(|place| start + place)
+    }
+
+    fn insert(&mut self, place: usize, entry: Entry) {
+        let shared = match self.entries.first() {
+            Some(first) => alike(&first.key, &entry.key).min(self.shared),
+            // A single key is all alike, but for what its head needs.
+            None => entry.key.len().saturating_sub(HEAD),
+        };
+        self.live += usize::from(entry.history.is_live());
+        self.heads.insert(place, head(&entry.key, self.shared));
+        self.entries.insert(place, entry);
+        if shared != self.shared {
+            self.take_heads();
+        }
+    }
+
     /// Splits off the upper half.
     fn split(&mut self) -> Self {
         let entries = self.entries.split_off(self.entries.len() / 2);
         let live = entries.iter().filter(|entry| entry.history.is_live());
         let live = live.count();
         self.live -= live;
-        Self { entries, live }
+        let mut upper = Self {
+            entries,
+            live,
+            ..Self::default()
+        };
+        upper.take_heads();
+        self.take_heads();
+        upper
     }
+
+    /// Finds out what the keys have alike, and takes their heads from behind that.
+    fn take_heads(&mut self) {
+        if let (Some(first), Some(last)) = (self.entries.first(), self.entries.last()) {
+            // What is between them in order has as much alike with them.
+            self.shared = match self.entries.len() {
+                1 => first.key.len().saturating_sub(HEAD),
+                _ => alike(&first.key, &last.key),
+            };
+        }
+        let shared = self.shared;
+        let heads = self.entries.iter().map(|entry| head(&entry.key, shared));
+        self.heads.clear();
+        self.heads.extend(heads);
+    }
+}
+
+/// How many bytes a head has.
+const HEAD: usize = size_of::<u64>();
+
+/// The bytes of a key from a place on, as a number. Of two keys that are alike before it, the lesser has
+/// no greater one.
+fn head(key: &[u8], from: usize) -> u64 {
+    let rest = key.get(from..).unwrap_or_default();
+    if let Some(head) = rest.first_chunk() {
+        return u64::from_be_bytes(*head);
+    }
+    let mut head = [0; HEAD];
+    head.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+    u64::from_be_bytes(head)
+}
+
+/// How many bytes two keys begin with alike.
+fn alike(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
@@ -248,8 +336,17 @@ mod tests {
         }
     }
 
+    /// Of all lengths, with much, little and nothing alike.
     fn key(number: u32) -> Vec<u8> {
-        number.to_be_bytes().to_vec()
+        let prefix = ["", "/registry/pods/", "/registry/pods/default/", "a"][number as usize % 4];
+        let mut key = prefix.as_bytes().to_vec();
+        match number % 3 {
+            0 => key.extend(number.to_be_bytes()),
+            1 => key.extend(format!("{number}").bytes()),
+            _ => key.extend(vec![0; (number % 20) as usize]),
+        }
+        key.push(1 + (number % 7) as u8);
+        key
     }
 
     /// As many keys as some pieces hold.
@@ -315,11 +412,11 @@ mod tests {
     fn keys_in_order_fill_pieces() {
         let mut pieces = Pieces::default();
         for number in 0..KEYS {
-            pieces.update(&key(number), |_| (change(1, true), ()));
+            pieces.update(&number.to_be_bytes(), |_| (change(1, true), ()));
         }
         assert_eq!(pieces.pieces.len(), 5);
         assert_eq!(pieces.all().count(), KEYS as usize);
-        assert!(pieces.get(&key(KEYS)).is_none());
-        assert!(pieces.get(&key(KEYS - 1)).is_some());
+        assert!(pieces.get(&KEYS.to_be_bytes()).is_none());
+        assert!(pieces.get(&(KEYS - 1).to_be_bytes()).is_some());
     }
 }
