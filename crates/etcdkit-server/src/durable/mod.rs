@@ -4,12 +4,14 @@
 //! since the last time, commits it with one sync, publishes it, and wakes the tasks that wait. So
 //! callers at the same time share a sync, and nobody reads what could still be lost.
 
-mod commit;
+mod commits;
 mod disk;
 mod file;
 mod table;
+mod writer;
 
-pub(crate) use self::commit::{Commits, spawn};
+pub(crate) use self::commits::Commits;
 pub use self::disk::Disk;
 pub use self::file::DataError;
 pub(crate) use self::file::{DataFile, Found, Location};
+pub(crate) use self::writer::spawn;
