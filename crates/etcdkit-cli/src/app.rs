@@ -63,6 +63,7 @@ fn serve(words: Vec<OsString>) -> Result {
     let Some(path) = &args.config_file else {
         return cmd::serve(&args);
     };
+    let restore = args.storage.restore.clone();
     let command = args::command_without_variables();
     let file = ConfigFile::open(path, &command)?;
     let words = std::iter::once("etcdkit serve".into()).chain(file.words);
@@ -71,6 +72,8 @@ fn serve(words: Vec<OsString>) -> Result {
         return Ok(());
     };
     args.unknown_keys = file.unknown;
+    // etcd has no such flag that a file could stand in for.
+    args.storage.restore = args.storage.restore.or(restore);
     cmd::serve(&args)
 }
 

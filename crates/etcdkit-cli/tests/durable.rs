@@ -6,7 +6,8 @@ mod common;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::Path,
     process::{Child, Stdio},
 };
@@ -111,6 +112,23 @@ fn commands_share_what_is_in_a_directory() {
     let hash = inside(&directory, &["endpoint", "hashkv"]);
     assert_eq!(hash, inside(&directory, &["endpoint", "hashkv"]));
     assert_eq!(inside(&directory, &["defrag"]).code, Some(0));
+}
+
+/// What monitoring shows next to the quota.
+#[test]
+fn the_metrics_tell_the_size_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Served::start(folder.path());
+    let address = server.endpoint.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    let file = fs::read_dir(folder.path()).unwrap().next().unwrap();
+    let size = file.unwrap().metadata().unwrap().len();
+    let told = format!("\netcd_mvcc_db_total_size_in_bytes {size}\n");
+    assert!(page.replace('\r', "").contains(&told), "{size}: {page}");
 }
 
 #[test]

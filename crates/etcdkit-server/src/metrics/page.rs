@@ -126,7 +126,7 @@ fn store(node: &Node, text: &mut Text) -> Result<(), Status> {
     text.gauge(
         "etcd_mvcc_db_total_size_in_bytes",
         "The size of the database, in bytes.",
-        size,
+        node.applier.size(),
     );
     text.gauge(
         "etcd_mvcc_db_total_size_in_use_in_bytes",
