@@ -56,6 +56,8 @@ struct State {
     plan: Option<(usize, Failure)>,
     has_failed: bool,
     is_dead: bool,
+    /// Whether it says that it has synced and has not.
+    lies: bool,
 }
 
 /// The disk. Clones are the same one.
@@ -85,6 +87,11 @@ impl FaultDisk {
         let mut state = self.lock();
         state.plan = Some((state.operations + operations, failure));
         state.has_failed = false;
+    }
+
+    /// Says from now on that it syncs, and does not.
+    pub(crate) fn lie(&self) {
+        self.lock().lies = true;
     }
 
     pub(crate) fn has_failed(&self) -> bool {
@@ -189,6 +196,9 @@ impl Disk for FaultDisk {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.lock();
         state.operate()?;
+        if state.lies {
+            return Ok(());
+        }
         let unsynced = std::mem::take(&mut state.unsynced);
         let State { synced, .. } = &mut *state;
         unsynced.iter().for_each(|change| change.apply(synced));

@@ -7,7 +7,7 @@ use etcdkit_testkit::crash::{Checker, Workload};
 
 use crate::{
     disk::{Failure, FaultDisk},
-    support::{check, client, seed, variable},
+    support::{check, client, losses, seed, variable},
 };
 
 /// How often the disk of one server fails, before another one begins with an empty disk.
@@ -95,4 +95,34 @@ async fn nothing_acknowledged_is_lost_when_an_operation_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_disk_is_full() {
     each(|random| Failure::Full(random.usize(1..30))).await;
+}
+
+/// These tests can fail: a disk that does not keep what it says it has synced is found out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_lies_is_found_out() {
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..20 {
+        let disk = FaultDisk::default();
+        let server = start(&disk).await.expect("a server");
+        disk.lie();
+        disk.fail_in(200, Failure::PowerCut);
+        let workload = Workload::new();
+        work(&server, &disk, &workload, seed).await;
+        drop(server);
+        let disk = FaultDisk::holding(disk.cut(&mut random));
+        let Ok(server) = start(&disk).await else {
+            // Damage, which is found out, too.
+            return;
+        };
+        let mut checker = Checker::new();
+        let endpoint = server.endpoint();
+        if !losses("a lie", &endpoint, &workload, &mut checker, 1_000)
+            .await
+            .is_empty()
+        {
+            return;
+        }
+    }
+    panic!("nobody has noticed");
 }

@@ -9,9 +9,11 @@ use std::{
     time::Duration,
 };
 
-use etcdkit::{KeyRange, WatchUpdate};
+use etcdkit::{Client, ErrorKind, KeyRange, WatchUpdate};
+use etcdkit_proto::etcdserverpb::AlarmType;
 use etcdkit_server::Server;
 use etcdkit_testkit::{
+    alarm,
     crash::{Checker, Workload},
     watch_checker::{Asked, Delivery, History, Watched},
 };
@@ -168,4 +170,57 @@ async fn a_killed_server_has_kept_what_it_promised() {
         ledger.compacted,
         checker.revision(),
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_and_authentication_outlive_the_process() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let address = free_address();
+    let endpoint = format!("http://{address}");
+    let process = Process::start(directory.path(), &address);
+    let client = patient(&endpoint).await;
+    client.put("k", "v").await.expect("a put");
+    let auth = client.auth();
+    auth.user("root").add("secret").await.expect("a user");
+    auth.role("root").add().await.expect("a role");
+    let granted = auth.user("root").grant_role("root").await;
+    granted.expect("a grant");
+    alarm::raise(&endpoint, AlarmType::Nospace)
+        .await
+        .expect("an alarm");
+    auth.enable().await.expect("authentication");
+    drop(process);
+
+    let process = Process::start(directory.path(), &address);
+    let stranger = client_of(&endpoint, None);
+    let refused = stranger.get("k").await.expect_err("nobody is let in");
+    assert_eq!(refused.kind(), ErrorKind::UserEmpty);
+    let root = client_of(&endpoint, Some("secret"));
+    let found = root.get("k").await.expect("a read").expect("a pair");
+    assert_eq!(found.value, "v");
+    let full = root.put("k", "w").await.expect_err("the alarm is on");
+    assert_eq!(full.kind(), ErrorKind::NoSpace);
+    let alarms = root.maintenance().disarm_all().await.expect("an answer");
+    assert_eq!(alarms.alarms.len(), 1, "{alarms:?}");
+    root.auth().disable().await.expect("an answer");
+    drop(process);
+
+    let _process = Process::start(directory.path(), &address);
+    let anybody = client_of(&endpoint, None);
+    anybody.put("k", "w").await.expect("no alarm, no password");
+    let alarms = anybody.maintenance().alarms().await.expect("a list");
+    assert!(alarms.alarms.is_empty(), "{alarms:?}");
+    let users = anybody.auth().users().await.expect("a list").users;
+    assert_eq!(users, ["root"]);
+}
+
+/// A client of a server that is starting, of root if there is a password.
+fn client_of(endpoint: &str, password: Option<&str>) -> Client {
+    let mut builder = Client::builder()
+        .endpoints([endpoint])
+        .request_timeout(Duration::from_secs(60));
+    if let Some(password) = password {
+        builder = builder.user("root", password);
+    }
+    builder.connect_lazy().expect("a client")
 }

@@ -44,7 +44,21 @@ pub(crate) async fn patient(endpoint: &str) -> Client {
     }
 }
 
-/// Looks at what a server shows after a crash, and fails if anything is lost or invented.
+/// What a server has lost in a crash, or invented.
+pub(crate) async fn losses(
+    what: &str,
+    endpoint: &str,
+    workload: &Workload,
+    checker: &mut Checker,
+    hashes: usize,
+) -> Vec<Loss> {
+    let client = patient(endpoint).await;
+    let found = Found::read(&client, endpoint, hashes).await;
+    let found = found.unwrap_or_else(|error| panic!("{what}: cannot be read: {error}"));
+    checker.check(&mut workload.ledger(), &found)
+}
+
+/// Fails if a server has lost anything in a crash, or invented.
 pub(crate) async fn check(
     what: &str,
     endpoint: &str,
@@ -52,10 +66,7 @@ pub(crate) async fn check(
     checker: &mut Checker,
     hashes: usize,
 ) {
-    let client = patient(endpoint).await;
-    let found = Found::read(&client, endpoint, hashes).await;
-    let found = found.unwrap_or_else(|error| panic!("{what}: cannot be read: {error}"));
-    let losses = checker.check(&mut workload.ledger(), &found);
+    let losses = losses(what, endpoint, workload, checker, hashes).await;
     let shown: Vec<String> = losses.iter().take(5).map(Loss::to_string).collect();
     assert!(
         losses.is_empty(),
