@@ -11,7 +11,7 @@ mod writers;
 
 use std::time::Duration;
 
-use etcdkit_server::Server;
+use etcdkit_server::{Server, ServerBuilder};
 use etcdkit_testkit::etcd::{Binary, Cluster, Version};
 use trial::{Trial, Trialed};
 
@@ -32,20 +32,31 @@ fn seed() -> u64 {
     variable("ETCDKIT_SEED").unwrap_or_else(|| fastrand::u64(..))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_embedded_server_keeps_every_promise() {
-    let server = Server::builder().watch_progress_notify_interval(NOTIFY);
+async fn try_embedded(name: &str, server: ServerBuilder, rounds: u64) {
+    let server = server.watch_progress_notify_interval(NOTIFY);
     let server = server.start().await.expect("a server");
     let advance = |time| server.advance_time(time);
     let on = Trialed {
-        name: "embedded".to_owned(),
+        name: name.to_owned(),
         endpoint: server.endpoint(),
         time_to_live: Duration::from_secs(3_600),
         advance: Some(&advance),
         promises_when_asked: true,
         promises_in_order: true,
     };
-    Trial::new(on, seed()).await.run(rounds()).await;
+    Trial::new(on, seed()).await.run(rounds).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_server_keeps_every_promise() {
+    try_embedded("embedded, in memory", Server::builder(), rounds()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_durable_server_keeps_every_promise() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::builder().data_dir(directory.path());
+    try_embedded("embedded, in a file", server, rounds() / 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
