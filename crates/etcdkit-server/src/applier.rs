@@ -216,6 +216,15 @@ impl Applier {
         Ok(())
     }
 
+    /// How many requests wait until what they did or found is durable.
+    pub(crate) fn waiting(&self) -> u64 {
+        #[cfg(feature = "durable")]
+        if let Some(commits) = &self.durable {
+            return commits.waiting();
+        }
+        0
+    }
+
     /// What `raft_index` and `raft_applied_index` say: one more with each request applied.
     pub(crate) fn applied_index(&self) -> u64 {
         self.applied_index.load(Ordering::Relaxed)

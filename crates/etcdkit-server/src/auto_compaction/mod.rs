@@ -84,6 +84,10 @@ fn take_turn(node: &Node, schedule: &mut Schedule, now: Duration) {
     let Some(revision) = schedule.turn(now, current) else {
         return;
     };
+    // As in etcd, only the leader compacts, and a turn that it misses is lost.
+    if node.stands_still() {
+        return;
+    }
     let compacted = node.applier.apply_detached(|store| {
         store.alarms().check_intact()?;
         let request = CompactionRequest {

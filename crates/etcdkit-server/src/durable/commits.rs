@@ -186,6 +186,11 @@ impl Commits {
         Ticket(waiting).wait().await
     }
 
+    /// How many wait for a batch.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.lock().waiting.len() as u64
+    }
+
     /// Why nothing can be written any more.
     pub(crate) fn broken(&self) -> Option<String> {
         self.lock().broken.clone()

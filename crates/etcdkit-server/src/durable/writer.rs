@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etcdkit_proto::etcdserverpb::AlarmType;
 use etcdkit_proto::{Code, EtcdError};
@@ -81,8 +81,10 @@ impl Writer<'_> {
         };
         let (number, batch) = applier.take_batch(self.commits).map_err(engine)?;
         let is_nearly_full = file.is_nearly_full(size(&batch));
+        let began = Instant::now();
         match file.commit(&batch, applier.applied_index()) {
             Ok(()) => {
+                self.node.metrics.commits.observe(began.elapsed());
                 self.note_size();
                 applier.publish(batch.position()).map_err(engine)?;
                 self.commits.finish(number);

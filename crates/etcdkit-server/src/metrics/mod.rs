@@ -3,6 +3,8 @@
 //! A call costs two additions, of its beginning and its end; everything that can be looked up instead, is.
 
 mod calls;
+#[cfg(feature = "durable")]
+mod histogram;
 mod page;
 mod process;
 mod text;
@@ -13,6 +15,8 @@ pub(crate) use self::calls::Tally;
 pub(crate) use self::page::page;
 
 use self::calls::Calls;
+#[cfg(feature = "durable")]
+use self::histogram::Histogram;
 
 /// What the server counts.
 #[derive(Debug, Default)]
@@ -35,6 +39,10 @@ pub(crate) struct Metrics {
 
     pub(crate) health_checks_passed: Counter,
     pub(crate) health_checks_failed: Counter,
+
+    /// How long commits to the disk took; a server in memory has none.
+    #[cfg(feature = "durable")]
+    pub(crate) commits: Histogram,
 }
 
 /// A number that only rises.

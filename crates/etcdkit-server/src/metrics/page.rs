@@ -71,8 +71,8 @@ fn member(node: &Node, text: &mut Text) {
     );
     text.gauge(
         "etcd_server_proposals_pending",
-        "Requests that wait to be agreed on.",
-        node.leadership.waiting(),
+        "Requests that wait for a leader or for the disk.",
+        node.leadership.waiting() + node.applier.waiting(),
     );
     text.counter(
         "etcd_server_proposals_failed_total",
@@ -103,7 +103,7 @@ fn store(node: &Node, text: &mut Text) -> Result<(), Status> {
         count_only: true,
         ..Default::default()
     };
-    let (revision, compacted, size, keys) = node.applier.read(|store| {
+    let (revision, compacted, in_use, keys) = node.applier.read(|store| {
         let keys = store.range(&all_keys)?.count;
         let revision = store.revision();
         Ok((revision, store.compact_revision(), store.size(), keys))
@@ -131,7 +131,7 @@ fn store(node: &Node, text: &mut Text) -> Result<(), Status> {
     text.gauge(
         "etcd_mvcc_db_total_size_in_use_in_bytes",
         "The size of what the database holds, in bytes.",
-        size,
+        in_use,
     );
     let metrics = &node.metrics;
     text.counter(
@@ -153,6 +153,12 @@ fn store(node: &Node, text: &mut Text) -> Result<(), Status> {
         "etcd_mvcc_txn_total",
         "Transactions of more than one operation.",
         metrics.txns.get(),
+    );
+    #[cfg(feature = "durable")]
+    text.histogram(
+        "etcd_disk_backend_commit_duration_seconds",
+        "How long commits to the disk took, in seconds.",
+        &metrics.commits,
     );
     Ok(())
 }

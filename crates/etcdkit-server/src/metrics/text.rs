@@ -2,6 +2,9 @@
 
 use std::fmt::{Display, Write as _};
 
+#[cfg(feature = "durable")]
+use super::histogram::{BOUNDS, Histogram};
+
 /// Metrics in text, one family after the other.
 #[derive(Debug, Default)]
 pub(super) struct Text(String);
@@ -26,6 +29,23 @@ impl Text {
         let value = value.to_string();
         self.family(name, "gauge", help)
             .sample(&[(label, &value)], 1);
+    }
+
+    /// Durations, in seconds.
+    #[cfg(feature = "durable")]
+    pub(super) fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        let [bucket, sum, total] = ["bucket", "sum", "count"].map(|part| format!("{name}_{part}"));
+        let mut family = self.family(name, "histogram", help);
+        let (buckets, count) = histogram.cumulative();
+        family.name = &bucket;
+        for (bound, below) in BOUNDS.iter().zip(buckets) {
+            family.sample(&[("le", &bound.to_string())], below);
+        }
+        family.sample(&[("le", "+Inf")], count);
+        family.name = &sum;
+        family.sample(&[], histogram.sum_seconds());
+        family.name = &total;
+        family.sample(&[], count);
     }
 
     /// A metric of which the samples follow.
@@ -80,5 +100,25 @@ mod tests {
             .sample(&[("b", "1"), ("c", "\"\\\n")], 7);
         let expected = "# HELP a_total What a is.\n# TYPE a_total counter\na_total{b=\"1\",c=\"\\\"\\\\\\n\"} 7\n";
         assert_eq!(text.finish(), expected);
+    }
+
+    #[cfg(feature = "durable")]
+    #[test]
+    fn a_histogram_ends_with_everything() {
+        let histogram = Histogram::default();
+        histogram.observe(std::time::Duration::from_millis(3));
+        let mut text = Text::default();
+        text.histogram("d_seconds", "Durations.", &histogram);
+        let text = text.finish();
+        for line in [
+            "d_seconds_bucket{le=\"0.002\"} 0",
+            "d_seconds_bucket{le=\"0.004\"} 1",
+            "d_seconds_bucket{le=\"8.192\"} 1",
+            "d_seconds_bucket{le=\"+Inf\"} 1",
+            "d_seconds_sum 0.003",
+            "d_seconds_count 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
     }
 }
