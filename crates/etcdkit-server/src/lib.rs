@@ -2,7 +2,8 @@
 //!
 //! [`Server`] is a single etcd member that answers etcd's own gRPC and HTTP API: over TCP, over unix sockets,
 //! or over an in-memory pipe that needs no port. In memory it starts in about a millisecond, so that each
-//! test can have its own; with [a data directory](ServerBuilder::data_dir) it keeps everything in one file.
+//! test can have its own ([`testing`]) and break it ([`faults`]); with
+//! [a data directory](ServerBuilder::data_dir) it keeps everything in one file.
 //!
 //! ```
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,7 +26,7 @@
 //!   raised when the data reaches [its quota](ServerBuilder::quota_backend_bytes), others by clients
 //!   only; all keep clients from writing. A downgrade is taken note of.
 //! * `Cluster`: the one member, which can be listed and updated. gRPC health.
-//! * `/health` and `/version` over HTTP/1 and HTTP/2, on the same port.
+//! * `/health`, `/version` and `/metrics` over HTTP/1 and HTTP/2, on the same port.
 //! * Anything else is `Unimplemented`.
 //!
 //! Behaviour, codes and texts are those of etcd 3.6, and `HashKV` gives the number that a real
@@ -83,3 +84,6 @@ pub use server::{Server, ShutdownError};
 pub use tls::{Identity, SelfSigned, SelfSignedError};
 pub use tls::{ServerTls, TlsVersion};
 pub use token::{AuthToken, Jwt, SignMethod};
+
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}

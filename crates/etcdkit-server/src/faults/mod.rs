@@ -1,6 +1,7 @@
 //! Faults on purpose: what can go wrong between a program and etcd, when a test wants it.
 //!
-//! [`Server::faults`](crate::Server::faults) gives the handle.
+//! [`Server::faults`](crate::Server::faults) gives the handle. The page
+//! [`testing`](crate::testing) shows it in whole tests.
 //!
 //! ```
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -116,7 +116,7 @@ fn store(node: &Node, text: &mut Text) -> Result<(), Status> {
     text.gauge(
         "etcd_debugging_mvcc_compact_revision",
         "The last compacted revision.",
-        compacted.max(0),
+        compacted,
     );
     text.gauge(
         "etcd_debugging_mvcc_keys_total",
