@@ -29,14 +29,12 @@
 //! * `/health`, `/version` and `/metrics` over HTTP/1 and HTTP/2, on the same port.
 //! * Anything else is `Unimplemented`.
 //!
-//! Behaviour, codes and texts are those of etcd 3.6, and `HashKV` gives the number that a real
-//! etcd gives after the same requests.
+//! `HashKV` gives the number that a real etcd gives after the same requests.
 //!
 //! # What it is not
 //!
-//! One member without replication: nothing takes over when it ends, and a lost disk is lost data. Unlike
-//! etcd it does not end the connections of clients that ping more often than every five seconds. How
-//! TLS and signed tokens differ is said at [`ServerTls`] and [`Jwt`].
+//! One member without replication: nothing takes over when it ends, and a lost disk is lost data. It follows
+//! etcd 3.6; where it does not do what etcd does is listed in [`differences`].
 
 mod applier;
 mod authority;
@@ -87,3 +85,6 @@ pub use token::{AuthToken, Jwt, SignMethod};
 
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("../docs/differences.md")]
+pub mod differences {}

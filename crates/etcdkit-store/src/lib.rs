@@ -40,28 +40,10 @@
 //! # What follows etcd, and what does not
 //!
 //! After the same requests [`Store::hash_kv`] gives the number that a real etcd gives, because the
-//! stored bytes are the same. Where etcd's versions differ the store follows 3.6:
-//!
-//! * An unknown sort order or target is refused. Before, an unknown target crashed the server.
-//! * What is wrong with a transaction's operations is found in their order. 3.5 and 3.4 look at all
-//!   puts before all ranges, and 3.7 at a put's lease before its key, so of two errors they may
-//!   answer the other.
-//! * A compaction keeps the tombstones of exactly its revision (3.5.16), and remembers its hash
-//!   (3.5). 3.4 refuses to hash at the compacted revision.
-//! * `keys_only` keeps the lease, which 3.7 may leave out.
-//!
-//! Four things are deliberately not etcd's:
-//!
-//! * Sorting is stable: keys that are equal in the sort target stay in key order. etcd's order of
-//!   such ties is unspecified.
-//! * A compaction is finished when [`Store::compact`] returns, with or without `physical`, so its
-//!   hash is always remembered. etcd forgets the hash of one that overtakes an unfinished one.
-//! * Transactions nest at most [`check::MAX_TXN_DEPTH`] deep, whatever the limit of operations.
-//! * etcd's rule against changing a key twice does not notice a delete with the open end `\0`, so a
-//!   transaction may delete a key and put it again. When it compacts exactly there, etcd (3.5.30,
-//!   3.6.14 and 3.7.1; not 3.4.23) loses the put and crashes on the next read of the key; the store
-//!   keeps the put. And if such a put says `ignore_value` or `ignore_lease`, all four crash at once;
-//!   the store answers `KeyNotFound` and applies nothing.
+//! stored bytes are the same. Where etcd's versions differ the store follows 3.6. What is deliberately
+//! not etcd's (stable sorting, finished compactions, [`check::MAX_TXN_DEPTH`], answers to what
+//! crashes etcd) is listed in the documentation of `etcdkit-server`, with everything else that a
+//! client can see.
 
 mod alarm;
 mod auth;

@@ -70,15 +70,18 @@ pub(crate) async fn hash_kv(
     Ok(response)
 }
 
-/// An alarm in the words of Go's protobuf library, with the space at their end and without the
-/// member if that is 0.
+/// An alarm in the words of Go's protobuf library, with the space at their end, without the member if
+/// that is 0, and with a number for an unknown kind.
 fn described(alarm: &AlarmMember) -> String {
-    let name = AlarmType::try_from(alarm.alarm).unwrap_or_default();
+    let name = match AlarmType::try_from(alarm.alarm) {
+        Ok(kind) => kind.as_str_name().to_owned(),
+        Err(_) => alarm.alarm.to_string(),
+    };
     let member = match alarm.member_id {
         0 => String::new(),
         id => format!("memberID:{id} "),
     };
-    format!("{member}alarm:{} ", name.as_str_name())
+    format!("{member}alarm:{name} ")
 }
 
 /// A number that is the same while the data is. etcd's is the checksum of its whole file, which no
@@ -193,12 +196,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alarms_are_described_without_a_member_that_is_zero() {
-        let of = |member_id| AlarmMember {
-            member_id,
-            alarm: AlarmType::Corrupt.into(),
-        };
-        assert_eq!(described(&of(7)), "memberID:7 alarm:CORRUPT ");
-        assert_eq!(described(&of(0)), "alarm:CORRUPT ");
+    fn alarms_are_described_as_go_does() {
+        let of = |member_id, alarm| AlarmMember { member_id, alarm };
+        let corrupt = AlarmType::Corrupt.into();
+        assert_eq!(described(&of(7, corrupt)), "memberID:7 alarm:CORRUPT ");
+        assert_eq!(described(&of(0, corrupt)), "alarm:CORRUPT ");
+        assert_eq!(described(&of(7, 9)), "memberID:7 alarm:9 ");
     }
 }
