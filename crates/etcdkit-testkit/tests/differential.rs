@@ -12,6 +12,9 @@ use etcdkit_testkit::{
 
 const OPERATIONS_PER_CASE: usize = 400;
 
+/// As many as there are themes, which seeds in a row go through.
+const FEWEST_CASES: usize = 5;
+
 fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(
@@ -21,35 +24,41 @@ fn variable(name: &str) -> Option<u64> {
     )
 }
 
+/// Runs the chosen case, or as many as there is time for.
+async fn compare(real: ServerKind, other: ServerKind, default_seconds: u64) {
+    let chosen = variable("ETCDKIT_SEED");
+    let seconds = variable("ETCDKIT_DIFFERENTIAL_SECONDS").unwrap_or(default_seconds);
+    let budget = Duration::from_secs(seconds);
+    let pair = Pair { real, other };
+    let mut total = Report::default();
+    let mut cases = 0;
+    let mut seed = chosen.unwrap_or_else(|| fastrand::u64(..));
+    let start = Instant::now();
+    while cases == 0 || (chosen.is_none() && (cases < FEWEST_CASES || start.elapsed() < budget)) {
+        match run_case(&pair, seed, OPERATIONS_PER_CASE)
+            .await
+            .expect("running servers")
+        {
+            Ok(report) => total.add(report),
+            Err(failure) => panic!("{failure}"),
+        }
+        cases += 1;
+        seed = seed.wrapping_add(1);
+    }
+    println!(
+        "{}: {cases} cases, {} operations, {} answers ({} errors); deliberate differences: {:?}",
+        pair.real, total.operations, total.answers, total.errors, total.differences
+    );
+}
+
 #[tokio::test]
 async fn the_embedded_server_answers_as_every_real_etcd() {
-    let etcds = Binary::all().expect("a real etcd");
-    let chosen = variable("ETCDKIT_SEED");
-    let budget = Duration::from_secs(variable("ETCDKIT_DIFFERENTIAL_SECONDS").unwrap_or(10));
-
-    for etcd in etcds {
-        let pair = Pair {
-            real: ServerKind::Etcd(etcd.clone()),
-            other: ServerKind::Embedded,
-        };
-        let mut total = Report::default();
-        let mut cases = 0;
-        let mut seed = chosen.unwrap_or_else(|| fastrand::u64(..));
-        let start = Instant::now();
-        while cases == 0 || (chosen.is_none() && start.elapsed() < budget) {
-            match run_case(&pair, seed, OPERATIONS_PER_CASE)
-                .await
-                .expect("running servers")
-            {
-                Ok(report) => total.add(report),
-                Err(failure) => panic!("{failure}"),
-            }
-            cases += 1;
-            seed = seed.wrapping_add(1);
-        }
-        println!(
-            "{etcd}: {cases} cases, {} operations, {} answers ({} errors); deliberate differences: {:?}",
-            total.operations, total.answers, total.errors, total.differences
-        );
+    for etcd in Binary::all().expect("a real etcd") {
+        Box::pin(compare(ServerKind::Etcd(etcd), ServerKind::Embedded, 10)).await;
     }
+}
+
+#[tokio::test]
+async fn the_embedded_server_answers_alike_with_a_file_and_in_memory() {
+    Box::pin(compare(ServerKind::Embedded, ServerKind::Durable, 5)).await;
 }

@@ -27,7 +27,8 @@ pub struct Pair {
 pub struct Report {
     /// How many operations were sent.
     pub operations: usize,
-    /// How many answers were compared, those of operations inside transactions included.
+    /// How many answers were compared, those of operations inside transactions and events of watches
+    /// included.
     pub answers: usize,
     /// How many of the answers were errors.
     pub errors: usize,

@@ -1,7 +1,7 @@
 //! Random operations, each theme in a file of its own.
 //!
 //! Not sent, because real servers crash on it: an unknown sort target (before 3.6), a permission grant
-//! without a permission (3.4), and an alarm of an unknown kind. Nor is a new member added, which a
+//! without a permission (3.4), and an alarm of an unknown kind (3.5). Nor is a new member added, which a
 //! cluster of one would wait for.
 
 mod admin;

@@ -3,7 +3,7 @@
 use etcdkit_proto::etcdserverpb::{TxnResponse, response_op::Response};
 use tonic::{Code, Status};
 
-use super::calls::Answer;
+use super::{calls::Answer, operation::WatchAnswer};
 
 /// What a server does with an operation.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,10 +57,14 @@ impl Outcome {
         header.map_or(0, |header| header.revision)
     }
 
-    /// How many answers there are, those of a transaction's operations included.
+    /// How many answers there are, those of a transaction's operations and events of watches
+    /// included.
     pub(super) fn count(&self) -> usize {
         match self {
             Self::Answered(Answer::Txn(response)) => 1 + count_nested(response),
+            Self::Answered(Answer::Watch(WatchAnswer::Drained { events, .. })) => {
+                1 + events.values().map(Vec::len).sum::<usize>()
+            }
             _ => 1,
         }
     }

@@ -14,7 +14,7 @@ use super::calls::with_token;
 
 /// How long a server may take for what it has to do. Generous: it only bounds how long a wrong one
 /// holds up a test.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What arrives: messages, and at last how the stream ended.
 pub(super) type Received = Result<WatchResponse, Status>;

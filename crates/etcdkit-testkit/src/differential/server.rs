@@ -34,6 +34,8 @@ pub enum ServerKind {
     Etcd(Binary),
     /// The embedded server, in memory.
     Embedded,
+    /// The embedded server, with a file.
+    Durable,
 }
 
 impl ServerKind {
@@ -41,7 +43,7 @@ impl ServerKind {
     pub fn version(&self) -> Version {
         match self {
             Self::Etcd(binary) => binary.version(),
-            Self::Embedded => Version::new(3, 6, 14),
+            Self::Embedded | Self::Durable => Version::new(3, 6, 14),
         }
     }
 }
@@ -51,6 +53,7 @@ impl fmt::Display for ServerKind {
         match self {
             Self::Etcd(binary) => binary.fmt(f),
             Self::Embedded => f.write_str("the embedded server"),
+            Self::Durable => f.write_str("the embedded server with a file"),
         }
     }
 }
@@ -77,8 +80,17 @@ pub(super) struct Server {
 
 #[derive(Debug)]
 enum Process {
-    Etcd { _cluster: Cluster },
-    Embedded { _server: etcdkit_server::Server },
+    Etcd {
+        _cluster: Cluster,
+    },
+    Embedded {
+        _server: etcdkit_server::Server,
+    },
+    Durable {
+        // The server ends before its data goes.
+        _server: etcdkit_server::Server,
+        _data: tempfile::TempDir,
+    },
 }
 
 impl Server {
@@ -99,6 +111,15 @@ impl Server {
             ServerKind::Embedded => {
                 let server = embedded(twin).start().await?;
                 (server.endpoint(), Process::Embedded { _server: server })
+            }
+            ServerKind::Durable => {
+                let data = tempfile::tempdir()?;
+                let server = embedded(twin).data_dir(data.path()).start().await?;
+                let process = |server| Process::Durable {
+                    _server: server,
+                    _data: data,
+                };
+                (server.endpoint(), process(server))
             }
         };
         let channel = connect(&endpoint).await?;

@@ -14,7 +14,10 @@ use crate::etcd::Version;
 
 const ENABLES_DOWNGRADES: Version = Version::new(3, 6, 0);
 
-const ALARMS: [AlarmType; 2] = [AlarmType::Nospace, AlarmType::Corrupt];
+const ALARMS: [i32; 2] = [AlarmType::Nospace as i32, AlarmType::Corrupt as i32];
+
+/// A kind that does not exist. 3.5 crashes on it.
+const UNKNOWN_ALARM: i32 = 9;
 
 impl Generator {
     pub(super) fn admin_call(&mut self) -> Call {
@@ -47,7 +50,6 @@ impl Generator {
         self.pick(&[THIS_MEMBER, THIS_MEMBER, 0, 7, u64::MAX])
     }
 
-    /// An alarm of an unknown kind crashes real servers.
     fn alarm(&mut self) -> Call {
         // Before 3.6 a raised alarm turns off the checks of tokens.
         let may_raise = self.theme != Theme::Users || self.version >= Version::new(3, 6, 0);
@@ -59,13 +61,14 @@ impl Generator {
         let raises = action == AlarmAction::Activate;
         let kind = match self.chance(15) {
             // 3.4 raises an alarm of no kind.
-            true if !raises || self.version >= Version::new(3, 5, 0) => AlarmType::None,
+            true if !raises || self.version >= Version::new(3, 5, 0) => AlarmType::None.into(),
+            _ if self.version >= Version::new(3, 6, 0) && self.chance(15) => UNKNOWN_ALARM,
             _ => self.pick(&ALARMS),
         };
         Call::Alarm(AlarmRequest {
             action: action.into(),
             member_id: self.pick(&[THIS_MEMBER, THIS_MEMBER, 0, 7]),
-            alarm: kind.into(),
+            alarm: kind,
         })
     }
 
@@ -77,7 +80,7 @@ impl Generator {
                 Call::Alarm(AlarmRequest {
                     action: AlarmAction::Deactivate.into(),
                     member_id,
-                    alarm: alarm.into(),
+                    alarm,
                 })
             })
         })

@@ -135,10 +135,15 @@ impl Stream {
         if !called_for && !always {
             return self.refusal().await;
         }
+        let tells_all = |response: &WatchResponse| {
+            let header = response.header.unwrap_or_default();
+            header.revision >= history.revision()
+        };
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             match self.pipe.next_within(ASK_AGAIN).await {
-                Some(Ok(response)) if is_progress(&response) => {
+                // An answer to an earlier request may come late.
+                Some(Ok(response)) if is_progress(&response) && tells_all(&response) => {
                     return Ok(WatchAnswer::Message(response));
                 }
                 Some(Ok(response)) => self.sort(response),
