@@ -257,3 +257,40 @@ async fn what_is_not_etcds_or_too_new_is_refused() {
         );
     }
 }
+
+/// Without a digest only the structure and the entries tell of damage.
+#[tokio::test]
+async fn no_damage_makes_a_start_panic() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let server = start().await;
+    fill(&server).await;
+    save(&server, &path).await;
+    let mut whole = fs::read(&path).unwrap();
+    whole.truncate(whole.len() - 32);
+
+    let (mut refused, rounds) = (0, 400);
+    for _ in 0..rounds {
+        let mut bytes = whole.clone();
+        for _ in 0..random.usize(1..=3) {
+            let place = random.usize(2 * 4096..bytes.len());
+            bytes[place] = random.u8(..);
+        }
+        fs::write(&path, bytes).unwrap();
+        let builder = Server::builder().without_listener().from_snapshot(&path);
+        match builder.start().await {
+            Ok(server) => {
+                let mut kv = kv(&server, Way::Pipe).await;
+                // It may be refused, but the server lives on.
+                let _ = kv.put(put("k", "v")).await;
+                kv.range(get("k")).await.unwrap();
+            }
+            Err(StartError::Restore { .. }) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(refused > rounds / 50, "{refused} of {rounds}");
+}

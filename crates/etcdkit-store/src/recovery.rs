@@ -27,6 +27,9 @@ pub struct Recovery {
     finished: i64,
 }
 
+/// Why a revision cannot be that of a store.
+const LAST: &str = "is of a revision that leaves none for the next change";
+
 /// An entry that etcd would not have written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveryError {
@@ -122,6 +125,9 @@ impl Recovery {
         if revision <= self.last {
             return Err("is out of order");
         }
+        if revision.main == i64::MAX {
+            return Err(LAST);
+        }
         self.last = revision;
         let value = Bytes::copy_from_slice(value);
         let kv = KeyValue::decode(value.clone()).map_err(|_| "does not hold a key and a value")?;
@@ -146,6 +152,9 @@ impl Recovery {
         };
         let revision = RecordKey::parse(value).ok_or("does not hold a revision")?;
         *mark = revision.revision().main;
+        if *mark == i64::MAX {
+            return Err(LAST);
+        }
         Ok(())
     }
 

@@ -320,6 +320,12 @@ fn entries_that_etcd_would_not_write_are_refused() {
         (Bucket::Key, b"short".to_vec(), b"".to_vec()),
         (Bucket::Key, record(2), b"\xff".to_vec()),
         (Bucket::Key, record(2), b"\x0a\x01k\x18\x03".to_vec()),
+        (Bucket::Key, record(i64::MAX), b"".to_vec()),
+        (
+            Bucket::Meta,
+            b"scheduledCompactRev".to_vec(),
+            record(i64::MAX),
+        ),
         (Bucket::Lease, vec![0; 8], b"\x08\x01".to_vec()),
         (Bucket::Lease, vec![0; 7], b"".to_vec()),
         (Bucket::Alarm, b"\xff".to_vec(), b"".to_vec()),
