@@ -162,7 +162,8 @@ impl ServerBuilder {
     /// raised all of these are refused, also when there is room again; everything else goes on. To
     /// get out: compact, defragment, then disarm the alarm.
     ///
-    /// In memory the size is that of all revisions that are kept, so compacting alone makes room.
+    /// In memory the size is that of all revisions that are kept, so compacting alone makes room. With a data file
+    /// it is that of the file, which only defragmenting makes smaller.
     ///
     /// ```
     /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
