@@ -81,10 +81,11 @@ struct Run {
 
 /// Measures two servers, the second of which is the one to be compared with.
 pub(super) fn run(bench: &Bench<'_>, kinds: [Kind; 2]) -> Result<String, Failure> {
-    let mut table = format!(
+    // Row by row, since it takes a while.
+    println!(
         "### {} beside {}\n\n\
          | load | clients | server | calls/s (least–most) | p50 µs | p99 µs | server CPU µs/call | driver CPU µs/call | server RSS MiB |\n\
-         |---|--:|---|--:|--:|--:|--:|--:|--:|\n",
+         |---|--:|---|--:|--:|--:|--:|--:|--:|",
         kinds[0], kinds[1]
     );
     let mut others = Vec::new();
@@ -109,16 +110,14 @@ pub(super) fn run(bench: &Bench<'_>, kinds: [Kind; 2]) -> Result<String, Failure
             }
         }
         let rss = [servers[0].rss_mib()?, servers[1].rss_mib()?];
-        rows(&mut table, &load, kinds, &runs, rss);
+        print!("{}", rows(&load, kinds, &runs, rss));
     }
     others.sort_by(f64::total_cmp);
-    let _ = writeln!(
-        table,
-        "\nOther processes used {:.0} % of the machine during the median run, {:.0} % during the worst.",
+    Ok(format!(
+        "\nOther processes used {:.0} % of the machine during the median run, {:.0} % during the worst.\n",
         median(&others) * 100.0,
         others.last().copied().unwrap_or_default() * 100.0
-    );
-    Ok(table)
+    ))
 }
 
 async fn fill(endpoint: &str) -> Result<(), Failure> {
@@ -154,7 +153,8 @@ fn once(bench: &Bench<'_>, load: &Load, server: &Process) -> Result<Run, Failure
     })
 }
 
-fn rows(table: &mut String, load: &Load, kinds: [Kind; 2], runs: &[Vec<Run>; 2], rss: [f64; 2]) {
+fn rows(load: &Load, kinds: [Kind; 2], runs: &[Vec<Run>; 2], rss: [f64; 2]) -> String {
+    let mut table = String::new();
     let figures: [fn(&Run) -> f64; 5] = [
         |run| throughput(&run.sample),
         |run| run.sample.p50_micros,
@@ -194,6 +194,7 @@ fn rows(table: &mut String, load: &Load, kinds: [Kind; 2], runs: &[Vec<Run>; 2],
         ratios.join(" | "),
         rss[0] / rss[1]
     );
+    table
 }
 
 fn sorted(figures: impl Iterator<Item = f64>) -> Vec<f64> {
