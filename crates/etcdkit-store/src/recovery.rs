@@ -9,6 +9,7 @@ use prost::Message;
 
 use crate::backend::Bucket;
 use crate::compact::{FINISHED, SCHEDULED};
+use crate::hash::CompactionHashes;
 use crate::lease::StoredLease;
 use crate::record::Record;
 use crate::revision::{RecordKey, Revision};
@@ -197,6 +198,8 @@ impl Recovery {
             store.staged_compacted = scheduled;
             store.staged_compactions.push_back(scheduled);
             store.publish();
+            // It is not that of the whole history: some of what was compacted may be gone already.
+            store.compaction_hashes = CompactionHashes::default();
         }
         Ok(store)
     }
