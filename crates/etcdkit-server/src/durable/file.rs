@@ -234,17 +234,24 @@ impl DataFile {
         let meta = transaction
             .open_table(table::of(Bucket::Meta))
             .map_err(failed)?;
+        let store = recovery.finish(now)?;
         Ok(Found {
-            store: recovery.finish(now)?,
             cluster_id: own_number(CLUSTER_ID)?,
             member_id: own_number(MEMBER_ID)?,
             term: table::number(&meta, TERM)?.unwrap_or(0),
-            applied_index: table::number(&meta, CONSISTENT_INDEX)?.unwrap_or(0),
+            // Noted at an orderly end only: it would cost a page more with each commit.
+            applied_index: table::number(&meta, CONSISTENT_INDEX)?
+                .unwrap_or(0)
+                .max(store.revision().unsigned_abs()),
+            store,
         })
     }
 
     /// Makes a batch durable, all of it or nothing.
-    pub(super) fn commit(&self, batch: &Batch, applied_index: u64) -> Result<(), DataError> {
+    pub(super) fn commit(&self, batch: &Batch) -> Result<(), DataError> {
+        if batch.records().is_empty() && batch.changes().is_empty() {
+            return Ok(());
+        }
         let transaction = self.database.begin_write().map_err(failed)?;
         if !batch.records().is_empty() {
             let mut table = table::open(&transaction, Bucket::Key).map_err(failed)?;
@@ -272,7 +279,7 @@ impl DataFile {
                 }
             }
         }
-        note(transaction, CONSISTENT_INDEX, applied_index)
+        transaction.commit().map_err(failed)
     }
 
     /// Notes the term of a start.

@@ -15,6 +15,10 @@ use super::file::{DataError, DataFile};
 use crate::grpc::Status;
 use crate::node::Node;
 
+/// How much is written before the file system is asked again how large the file is, and how much room
+/// there is; about as much as the file grows by.
+const CHECKED_BYTES: u64 = 256 * 1024;
+
 /// How often it is tried whether a full disk has room again.
 const RETRY_FULL: Duration = Duration::from_millis(200);
 
@@ -32,6 +36,7 @@ pub(crate) fn spawn(node: Arc<Node>, file: DataFile) -> io::Result<JoinHandle<()
                     node: &node,
                     commits,
                     file: Some(file),
+                    unchecked_bytes: 0,
                 }
                 .run()
             });
@@ -46,6 +51,8 @@ struct Writer<'a> {
     commits: &'a Commits,
     /// `None` only while it is opened anew.
     file: Option<DataFile>,
+    /// How much was written since the file system was last asked about the file.
+    unchecked_bytes: u64,
 }
 
 impl Writer<'_> {
@@ -80,12 +87,17 @@ impl Writer<'_> {
             return Err(gone());
         };
         let (number, batch) = applier.take_batch(self.commits).map_err(engine)?;
-        let is_nearly_full = file.is_nearly_full(size(&batch));
+        self.unchecked_bytes += size(&batch);
+        let checks = self.unchecked_bytes >= CHECKED_BYTES;
+        let is_nearly_full = checks && file.is_nearly_full(self.unchecked_bytes);
         let began = Instant::now();
-        match file.commit(&batch, applier.applied_index()) {
+        match file.commit(&batch) {
             Ok(()) => {
                 self.node.metrics.commits.observe(began.elapsed());
-                self.note_size();
+                if checks {
+                    self.note_size();
+                    self.unchecked_bytes = 0;
+                }
                 applier.publish(batch.position()).map_err(engine)?;
                 self.commits.finish(number);
                 if is_nearly_full {
