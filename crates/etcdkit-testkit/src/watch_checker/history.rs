@@ -131,7 +131,11 @@ impl History {
     /// Which of the writes of unknown outcome happened, by their places, and at which revisions.
     fn applied_unknown(&self, writes: &Writes) -> HashMap<usize, Revision> {
         let acknowledged = writes.all().iter().filter_map(|write| match write.outcome {
-            Outcome::Applied(revision) if !write.changes.is_empty() => Some(revision),
+            Outcome::Applied(revision)
+                if !write.changes.is_empty() && self.shows(revision, &write.changes) =>
+            {
+                Some(revision)
+            }
             _ => None,
         });
         let acknowledged: HashSet<Revision> = acknowledged.collect();
