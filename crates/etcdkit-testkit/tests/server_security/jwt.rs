@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
+use etcdkit_testkit::etcd::Version;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, PublicKeyData};
 use serde_json::{Value, json};
@@ -277,12 +278,14 @@ async fn every_kind_of_key_signs() {
     ] {
         // One server's token is good at the other, so long as both have the key.
         let settings = Settings::default().jwt(method, Some(private.clone()), None);
-        let sites = [
-            settings.start(&crate::site::Kind::all()[0]).await,
-            settings
-                .start(crate::site::Kind::all().last().expect("an etcd"))
-                .await,
-        ];
+        let kinds = crate::site::Kind::all();
+        let etcd = kinds.last().expect("an etcd");
+        let other = match etcd.version() {
+            // Before, etcd does not start with such a key.
+            Some(version) if method == "EdDSA" && version < Version::new(3, 6, 0) => &kinds[0],
+            _ => etcd,
+        };
+        let sites = [settings.start(&kinds[0]).await, settings.start(other).await];
         let mut raws = Vec::new();
         for site in &sites {
             let raw = Raw::plain(&site.endpoint()).await;
