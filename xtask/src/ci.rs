@@ -4,15 +4,24 @@ use std::{error::Error, process::Command};
 
 use crate::{cargo, codegen, must, test};
 
-/// Features of the client that must build without any other.
-const ALONE: &[&str] = &[
-    "",
-    "tls-aws-lc",
-    "tls-ring",
-    "blocking",
-    "discovery",
-    "metrics",
-    "yaml",
+/// Features that must build without any other.
+const ALONE: &[(&str, &[&str])] = &[
+    (
+        "etcdkit",
+        &[
+            "",
+            "tls-aws-lc",
+            "tls-ring",
+            "blocking",
+            "discovery",
+            "metrics",
+            "yaml",
+        ],
+    ),
+    (
+        "etcdkit-server",
+        &["", "durable", "jwt", "tls", "self-signed"],
+    ),
 ];
 
 /// Runs all checks, cheap ones first; the first failure ends it.
@@ -35,19 +44,21 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         "-D",
         "warnings",
     ]))?;
-    for features in ALONE {
-        step(&format!("lints of the client with {features:?} alone"));
-        must(&mut cargo(&[
-            "clippy",
-            "--package",
-            "etcdkit",
-            "--no-default-features",
-            "--features",
-            features,
-            "--",
-            "-D",
-            "warnings",
-        ]))?;
+    for (package, features) in ALONE {
+        for feature in *features {
+            step(&format!("lints of {package} with {feature:?} alone"));
+            must(&mut cargo(&[
+                "clippy",
+                "--package",
+                package,
+                "--no-default-features",
+                "--features",
+                feature,
+                "--",
+                "-D",
+                "warnings",
+            ]))?;
+        }
     }
 
     step("documentation");
