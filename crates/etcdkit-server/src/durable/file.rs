@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,6 +155,18 @@ pub(crate) struct Found {
 impl DataFile {
     /// Opens the file of a location, unless there is none yet.
     pub(crate) fn open(
+        location: Location,
+        now: Duration,
+    ) -> Result<Option<(Self, Found)>, DataError> {
+        // The storage engine may panic on a file that it did not write.
+        let open = AssertUnwindSafe(|| Self::open_unguarded(location, now));
+        panic::catch_unwind(open).unwrap_or_else(|_| {
+            let reason = "the storage engine panicked while it was read";
+            Err(DataError::Damaged(reason.to_owned()))
+        })
+    }
+
+    fn open_unguarded(
         location: Location,
         now: Duration,
     ) -> Result<Option<(Self, Found)>, DataError> {
