@@ -30,6 +30,11 @@ impl Running {
         Self::with(server.expect("a server")).await
     }
 
+    async fn on(disk: &Arc<MemoryDisk>) -> Self {
+        let disk = Arc::<MemoryDisk>::clone(disk);
+        Self::with(Server::builder().disk(disk).start().await.unwrap()).await
+    }
+
     async fn with(server: Server) -> Self {
         let endpoint = tonic::transport::Endpoint::from_shared(server.endpoint()).unwrap();
         let channel = endpoint.connect().await.unwrap();
@@ -179,12 +184,7 @@ async fn expired_leases_are_gone_for_good() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_at_the_same_time_share_commits() {
     let disk = Arc::new(MemoryDisk::default());
-    let server = Server::builder()
-        .disk(Arc::<MemoryDisk>::clone(&disk))
-        .start()
-        .await
-        .unwrap();
-    let running = Arc::new(Running::with(server).await);
+    let running = Arc::new(Running::on(&disk).await);
     let before = disk.syncs.load(Ordering::Relaxed);
     let writers = (0..64).map(|writer| {
         let running = Arc::clone(&running);
@@ -366,12 +366,7 @@ impl Disk for MemoryDisk {
 #[tokio::test]
 async fn a_failing_disk_ends_all_writing_and_no_reading() {
     let disk = Arc::new(MemoryDisk::default());
-    let server = Server::builder()
-        .disk(Arc::<MemoryDisk>::clone(&disk))
-        .start()
-        .await
-        .unwrap();
-    let running = Running::with(server).await;
+    let running = Running::on(&disk).await;
     running.put("k", "old").await.unwrap();
     disk.fails.store(true, Ordering::Relaxed);
     let lost = running.put("k", "new").await.unwrap_err();
@@ -385,8 +380,7 @@ async fn a_failing_disk_ends_all_writing_and_no_reading() {
     let ended = running.server.shutdown().await.unwrap_err();
     assert!(ended.to_string().contains("the cable fell out"), "{ended}");
 
-    let server = Server::builder().disk(disk).start().await.unwrap();
-    let running = Running::with(server).await;
+    let running = Running::on(&disk).await;
     assert_eq!(running.get("k").await.unwrap(), "old");
     running.stop().await;
 }
@@ -394,12 +388,7 @@ async fn a_failing_disk_ends_all_writing_and_no_reading() {
 #[tokio::test]
 async fn a_full_disk_raises_the_alarm_and_takes_back_what_was_not_stored() {
     let disk = Arc::new(MemoryDisk::default());
-    let server = Server::builder()
-        .disk(Arc::<MemoryDisk>::clone(&disk))
-        .start()
-        .await
-        .unwrap();
-    let running = Running::with(server).await;
+    let running = Running::on(&disk).await;
     running.put("k", "old").await.unwrap();
     disk.is_full.store(true, Ordering::Relaxed);
     let lost = running.put("k", "new").await.unwrap_err();
@@ -428,8 +417,7 @@ async fn a_full_disk_raises_the_alarm_and_takes_back_what_was_not_stored() {
     }
     assert_eq!(running.put("k", "newest").await.unwrap(), 3, "no gap");
     running.stop().await;
-    let server = Server::builder().disk(disk).start().await.unwrap();
-    let running = Running::with(server).await;
+    let running = Running::on(&disk).await;
     assert_eq!(running.get("k").await.unwrap(), "newest");
     running.stop().await;
 }
