@@ -275,6 +275,17 @@ impl Three {
         index.expect("a member of the cluster")
     }
 
+    /// Watches on a member of that role, each of which has something to deliver all the time.
+    async fn watched(etcd: &Binary, role: Role) -> (Self, Scenario, usize) {
+        let three = Self::start(etcd).await;
+        let endpoints = three.cluster.endpoints();
+        let mut scenario = Scenario::start(endpoints.clone()).await;
+        let member = three.watch_on(&mut scenario, role, &endpoints).await;
+        scenario.writes(300).await;
+        scenario.everyone_sees_news().await;
+        (three, scenario, member)
+    }
+
     /// Watches in every way, all on one member of this role; answers which. The client knows these
     /// endpoints, one for each member.
     async fn watch_on(&self, scenario: &mut Scenario, role: Role, endpoints: &[String]) -> usize {
@@ -308,13 +319,7 @@ impl Three {
 async fn nothing_is_lost_when_the_member_under_the_watches_is_killed() {
     for etcd in versions() {
         for role in [Role::Follower, Role::Leader] {
-            let mut three = Three::start(&etcd).await;
-            let endpoints = three.cluster.endpoints();
-            let mut scenario = Scenario::start(endpoints.clone()).await;
-            let member = three.watch_on(&mut scenario, role, &endpoints).await;
-            // From here on each has something to deliver all the time.
-            scenario.writes(300).await;
-            scenario.everyone_sees_news().await;
+            let (mut three, scenario, member) = Three::watched(&etcd, role).await;
             let killed = Instant::now();
             three
                 .cluster
@@ -338,12 +343,7 @@ async fn nothing_is_lost_when_the_member_under_the_watches_is_killed() {
 async fn watches_leave_a_paused_member_within_seconds() {
     for etcd in versions() {
         for role in [Role::Follower, Role::Leader] {
-            let mut three = Three::start(&etcd).await;
-            let endpoints = three.cluster.endpoints();
-            let mut scenario = Scenario::start(endpoints.clone()).await;
-            let member = three.watch_on(&mut scenario, role, &endpoints).await;
-            scenario.writes(300).await;
-            scenario.everyone_sees_news().await;
+            let (mut three, scenario, member) = Three::watched(&etcd, role).await;
             let paused = Instant::now();
             three
                 .cluster
