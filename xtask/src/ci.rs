@@ -15,9 +15,11 @@ const ALONE: &[(&str, &[&str])] = &[
             "blocking",
             "discovery",
             "metrics",
+            "v2",
             "yaml",
         ],
     ),
+    ("etcdkit-proto", &["", "json", "v2"]),
     (
         "etcdkit-server",
         &["", "durable", "jwt", "tls", "self-signed"],

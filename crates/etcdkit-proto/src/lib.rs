@@ -1,11 +1,16 @@
-//! Messages and service stubs of etcd's v3 API.
+//! Messages and service stubs of etcd's v3 API, and the JSON of its v2 API.
 //!
 //! The code under `generated/` is written by `cargo xtask codegen` from the project's `proto/`
 //! folder and committed, so that nobody who builds this crate needs a protobuf compiler.
 //!
-//! Features: `client` and `server` add tonic's stubs; without them only messages are compiled.
+//! Features: `client` and `server` add tonic's stubs; without them only messages are compiled. `v2` adds
+//! the module of that name, `json` the JSON that both APIs' tools write.
 
 mod error;
+#[cfg(feature = "json")]
+pub mod json;
+#[cfg(feature = "v2")]
+pub mod v2;
 
 #[allow(clippy::all, clippy::clone_on_ref_ptr, clippy::future_not_send)]
 mod generated {

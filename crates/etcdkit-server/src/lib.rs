@@ -69,6 +69,7 @@ mod service;
 mod source;
 mod tls;
 mod token;
+mod v2;
 mod version;
 
 pub use auto_compaction::AutoCompaction;

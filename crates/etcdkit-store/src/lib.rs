@@ -64,6 +64,7 @@ mod revision;
 mod span;
 mod store;
 mod txn;
+pub mod v2;
 mod watch;
 mod write;
 

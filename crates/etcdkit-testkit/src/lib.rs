@@ -12,4 +12,5 @@ pub mod fake;
 pub mod proxy;
 pub mod queue;
 pub mod scenario;
+pub mod v2;
 pub mod watch_checker;

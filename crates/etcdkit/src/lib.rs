@@ -82,6 +82,7 @@
 //! | `tls-ring` | TLS by rustls with the ring provider, if aws-lc-rs is not enabled too |
 //! | `blocking` | a client for programs without `async`: the module `blocking` |
 //! | `discovery` | endpoints from DNS SRV records ([`Discovery`]) |
+//! | `v2` | a client for etcd's v2 API: the module `v2` |
 //! | `yaml` | settings from YAML ([`ClientBuilder`]) |
 //! | `metrics` | metrics by the `metrics` crate; see below |
 //!
@@ -149,6 +150,8 @@ mod policy;
 pub mod service;
 mod transport;
 mod types;
+#[cfg(feature = "v2")]
+pub mod v2;
 mod watch;
 mod wire;
 mod wrap;

@@ -4,15 +4,23 @@
 //! is formatted by `fmt` and `encoding/json`. Scripts depend on both, so both are followed here.
 
 mod duration;
-mod json;
 mod number;
 mod quote;
 mod size;
 
 pub(crate) use duration::{format_duration, parse_duration};
-pub(crate) use json::to_json;
 pub(crate) use number::{
     parse_bool, parse_hex_i64, parse_hex_u64, parse_i64, parse_i64_decimal, parse_usize,
 };
 pub(crate) use quote::{quote, unquote};
 pub(crate) use size::format_size;
+
+use std::io;
+
+use serde::Serialize;
+
+/// Writes a value as JSON on one line.
+pub(crate) fn to_json(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
+    etcdkit_proto::json::to_writer(out, value)?;
+    out.write_all(b"\n")
+}

@@ -1,14 +1,18 @@
-//! JSON, escaped as Go's `encoding/json` escapes it.
+//! JSON, escaped as Go's `encoding/json` escapes it: what etcd's HTTP answers and etcdctl's output hold.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// Writes a value on one line. The order of fields is the order of their declaration.
-pub(crate) fn to_json(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
-    value.serialize(&mut Serializer::with_formatter(&mut *out, GoFormatter))?;
-    out.write_all(b"\n")
+/// Writes a value without spaces. The order of fields is the order of their declaration.
+///
+/// # Errors
+///
+/// Those of the writer, and of values that are not JSON, such as maps with keys that are not text.
+pub fn to_writer(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(out, GoFormatter))?;
+    Ok(())
 }
 
 /// Escapes what could end a script element or a line of JavaScript, as Go does.
@@ -42,10 +46,10 @@ mod tests {
     #[test]
     fn escapes_as_go_escapes() {
         let mut out = Vec::new();
-        to_json(&mut out, &["<a&b>\"é\n\u{2028}x"]).unwrap();
+        to_writer(&mut out, &["<a&b>\"é\n\u{2028}x"]).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "[\"\\u003ca\\u0026b\\u003e\\\"é\\n\\u2028x\"]\n"
+            "[\"\\u003ca\\u0026b\\u003e\\\"é\\n\\u2028x\"]"
         );
     }
 }

@@ -1,0 +1,1 @@
+//! etcd's v2 API over HTTP.

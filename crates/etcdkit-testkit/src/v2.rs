@@ -1,0 +1,1 @@
+//! What the v2 API must do, and what servers answer to random requests of it.
