@@ -178,8 +178,11 @@ impl Applier {
         position: Position,
     ) -> Result<(), Status> {
         let mut woken = Ok(Vec::new());
-        store.publish_up_to(position, |records| {
-            woken = self.hub.lock().map(|mut hub| hub.published(records));
+        store.publish_up_to(position, |records, events| {
+            woken = self
+                .hub
+                .lock()
+                .map(|mut hub| hub.published(records, events));
         });
         let woken = woken.map_err(broken)?;
         drop(store);
@@ -269,10 +272,11 @@ impl Applier {
     /// published before, and perhaps what is on disk after all.
     pub(crate) fn replace(&self, other: Store) -> Result<(), Status> {
         let mut store = self.store.write().map_err(broken)?;
-        let before = store.revision();
+        let before = (store.revision(), store.v2().published_index());
         *store = other;
-        let records = store.published_after(before);
-        let woken = self.hub.lock().map_err(broken)?.published(records);
+        let records = store.published_after(before.0);
+        let events = store.v2().published_after(before.1);
+        let woken = self.hub.lock().map_err(broken)?.published(records, &events);
         drop(store);
         woken.into_iter().for_each(Waker::wake);
         Ok(())

@@ -27,6 +27,8 @@ pub enum Bucket {
     MembersRemoved,
     /// How far compaction is, and what etcd notes about the file.
     Meta,
+    /// The tree of the v2 API. It is none of etcd's buckets, and in no snapshot.
+    V2,
 }
 
 impl Bucket {
@@ -44,6 +46,21 @@ impl Bucket {
         Self::Meta,
     ];
 
+    /// All buckets of a data file: those that etcd makes, and our own.
+    pub const STORED: [Self; 11] = [
+        Self::Alarm,
+        Self::Auth,
+        Self::AuthRoles,
+        Self::AuthUsers,
+        Self::Cluster,
+        Self::Key,
+        Self::Lease,
+        Self::Members,
+        Self::MembersRemoved,
+        Self::Meta,
+        Self::V2,
+    ];
+
     /// The bucket's name in etcd's file.
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,6 +74,7 @@ impl Bucket {
             Self::Members => "members",
             Self::MembersRemoved => "members_removed",
             Self::Meta => "meta",
+            Self::V2 => "v2",
         }
     }
 
@@ -145,6 +163,8 @@ mod tests {
         }
         assert!(Bucket::ALL.is_sorted_by_key(|bucket| bucket.name()));
         assert!(Bucket::ALL.is_sorted());
+        assert_eq!(Bucket::STORED[..10], Bucket::ALL);
+        assert_eq!(Bucket::of_name(b"v2"), None, "it is not etcd's");
         assert_eq!(Bucket::of_name(b"test"), None);
     }
 

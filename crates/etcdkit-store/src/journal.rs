@@ -11,6 +11,7 @@ use std::mem;
 use crate::backend::{Bucket, Change, Entry};
 use crate::record::Record;
 use crate::store::Store;
+use crate::v2;
 
 /// How many records that compaction dropped are removed in one batch, so that a large compaction does not
 /// keep writes waiting.
@@ -68,6 +69,7 @@ impl<K: Ord> Dirty<K> {
 pub struct Position {
     pub(crate) revision: i64,
     pub(crate) compacted: i64,
+    pub(crate) v2_index: u64,
 }
 
 /// Changes that become durable together.
@@ -103,6 +105,7 @@ impl Store {
         self.alarms.dirty.watch();
         self.auth.watch_changes();
         self.dirty_compaction.watch();
+        self.v2.watch_changes();
     }
 
     /// Notes nothing any more, and forgets what was noted: for a store that was read from a file and
@@ -112,6 +115,7 @@ impl Store {
         self.alarms.dirty.forget();
         self.auth.forget_changes();
         self.dirty_compaction.forget();
+        self.v2.forget_changes();
         self.garbage.clear();
     }
 
@@ -122,6 +126,7 @@ impl Store {
             || !self.alarms.dirty.is_empty()
             || self.auth.has_changes()
             || !self.dirty_compaction.is_empty()
+            || self.v2.has_changes()
     }
 
     /// Whether compacted records are still to be removed from the backend.
@@ -139,6 +144,7 @@ impl Store {
         self.auth.take_changes(&mut changes);
         self.take_garbage(&mut changes);
         changes.extend(self.take_compaction_marks());
+        self.v2.take_changes(&mut changes);
         Batch {
             position: self.staged_position(),
             records,
@@ -167,16 +173,22 @@ impl Store {
         Position {
             revision: self.staged,
             compacted: self.staged_compacted,
+            v2_index: self.v2.index(),
         }
     }
 
     /// Lets reads see what was staged up to a position. Calls `tell` with the new records before
-    /// a compaction can drop any of them.
-    pub fn publish_up_to(&mut self, position: Position, tell: impl FnOnce(&[Record])) {
+    /// a compaction can drop any of them, and with the new events of the v2 API.
+    pub fn publish_up_to(
+        &mut self,
+        position: Position,
+        tell: impl FnOnce(&[Record], &[v2::Published]),
+    ) {
         let before = mem::replace(&mut self.published, position.revision);
         let records = self.log.between(before, position.revision);
-        if !records.is_empty() {
-            tell(records);
+        let events = self.v2.publish_up_to(position.v2_index);
+        if !records.is_empty() || !events.is_empty() {
+            tell(records, &events);
         }
         self.run_compactions(position.compacted);
     }

@@ -37,6 +37,11 @@
 //! [`Bucket`]s, and [`Store::publish_up_to`] publishes it once they are written. A [`Recovery`] makes
 //! the same store of such entries again, also of those in a snapshot of a real etcd.
 //!
+//! # The v2 API
+//!
+//! [`Store::v2`] has the keys of etcd's v2 API, in a [tree](v2::Tree) of their own. It is staged, published and
+//! made durable with everything else; its [`Bucket`] is none of etcd's.
+//!
 //! # What follows etcd, and what does not
 //!
 //! After the same requests [`Store::hash_kv`] gives the number that a real etcd gives, because the

@@ -111,6 +111,7 @@ impl Recovery {
                 .recover_role(value)
                 .map_err(|_| "does not hold a role"),
             Bucket::Meta => self.take_mark(key, value),
+            Bucket::V2 => self.store.v2.recover(key, value),
             Bucket::Cluster | Bucket::Members | Bucket::MembersRemoved => Ok(()),
         };
         taken.map_err(|reason| RecoveryError {
@@ -188,6 +189,13 @@ impl Recovery {
             store.leases.attach(&kv.key, 0, kv.lease);
         }
         store.auth.recovered();
+        if !store.v2.recovered() {
+            return Err(RecoveryError {
+                bucket: Bucket::V2,
+                key: Bytes::new(),
+                reason: "is missing: nodes, events and index do not belong together",
+            });
+        }
         store.staged = revision;
         store.taken = revision;
         store.published = revision;

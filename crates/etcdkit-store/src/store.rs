@@ -20,6 +20,7 @@ use crate::range;
 use crate::record::Record;
 use crate::revision::RecordKey;
 use crate::span::Span;
+use crate::v2;
 use crate::write::Write;
 
 /// Multi-version keys and values, with etcd's semantics.
@@ -49,6 +50,7 @@ pub struct Store {
     pub(crate) dirty_compaction: Dirty<()>,
     /// The records that compaction dropped, and a backend still has.
     pub(crate) garbage: VecDeque<RecordKey>,
+    pub(crate) v2: v2::Tree,
 }
 
 impl Default for Store {
@@ -75,6 +77,7 @@ impl Store {
             staged_compactions: VecDeque::new(),
             dirty_compaction: Dirty::default(),
             garbage: VecDeque::new(),
+            v2: v2::Tree::default(),
         }
     }
 
@@ -204,9 +207,19 @@ impl Store {
         Ok(response)
     }
 
+    /// The keys of the v2 API.
+    pub fn v2(&self) -> &v2::Tree {
+        &self.v2
+    }
+
+    /// The keys of the v2 API, to be changed.
+    pub fn v2_mut(&mut self) -> &mut v2::Tree {
+        &mut self.v2
+    }
+
     /// Lets reads see every staged change.
     pub fn publish(&mut self) {
-        self.publish_up_to(self.staged_position(), |_| {});
+        self.publish_up_to(self.staged_position(), |_, _| {});
     }
 
     /// The published records after a revision, in order.

@@ -200,7 +200,7 @@ fn a_store_comes_back_from_what_it_gave() {
             let batch = store.take_changes();
             step(&mut store, &mut random);
             write(&mut file, &batch);
-            store.publish_up_to(batch.position(), |_| {});
+            store.publish_up_to(batch.position(), |_, _| {});
             if random.u8(..8) == 0 {
                 // Interrupted: what was published is there, and what is staged is not.
                 let again = recovered(&file);
@@ -221,7 +221,7 @@ fn a_store_comes_back_from_what_it_gave() {
         while store.has_changes() || store.has_garbage() {
             let batch = store.take_changes();
             write(&mut file, &batch);
-            store.publish_up_to(batch.position(), |_| {});
+            store.publish_up_to(batch.position(), |_, _| {});
         }
         assert_eq!(file, dumped(&store));
         assert_same(&store, &recovered(&file));
@@ -251,7 +251,7 @@ fn compacted_records_are_removed_oldest_first_and_in_parts() {
     assert!(!store.has_changes());
     write(&mut file, &batch);
     let mut told = 0;
-    store.publish_up_to(batch.position(), |records| told = records.len());
+    store.publish_up_to(batch.position(), |records, _| told = records.len());
     assert_eq!(
         told, 10_000,
         "watchers hear of what is compacted right away"
@@ -268,7 +268,7 @@ fn compacted_records_are_removed_oldest_first_and_in_parts() {
         let batch = store.take_changes();
         write(&mut file, &batch);
         assert!(!file.contains_key(&first), "the oldest goes first");
-        store.publish_up_to(batch.position(), |_| {});
+        store.publish_up_to(batch.position(), |_, _| {});
         batches += 1;
         let recovered = recovered(&file);
         assert_same(&store, &recovered);

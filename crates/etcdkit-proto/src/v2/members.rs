@@ -37,6 +37,22 @@ pub struct MemberRequest {
     pub peer_urls: Vec<String>,
 }
 
+/// What etcd notes about a member that has started, as the value of a key of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attributes {
+    /// The member's name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Where it listens to clients.
+    #[serde(
+        rename = "clientURLs",
+        deserialize_with = "list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub client_urls: Vec<String>,
+}
+
 /// A list, which Go may write as `null`.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where

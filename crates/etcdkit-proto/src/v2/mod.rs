@@ -16,7 +16,7 @@ pub use auth::{
 };
 pub use error::{ErrorCode, KeysError, Message};
 pub use keys::{Action, Event, Node};
-pub use members::{Member, MemberRequest, Members};
+pub use members::{Attributes, Member, MemberRequest, Members};
 pub use stats::{
     Follower, FollowerCounts, FollowerLatency, LeaderInfo, LeaderStats, SelfStats, StoreStats,
 };

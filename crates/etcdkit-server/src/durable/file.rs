@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use etcdkit_store::{Batch, Bucket, Change, Recovery, RecoveryError, Store};
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableError,
     WriteTransaction,
 };
 
@@ -237,8 +237,12 @@ impl DataFile {
             }
         }
         let mut recovery = Recovery::new();
-        for bucket in Bucket::ALL {
-            let table = transaction.open_table(table::of(bucket)).map_err(failed)?;
+        for bucket in Bucket::STORED {
+            let table = match transaction.open_table(table::of(bucket)) {
+                // Files of versions without the v2 API have no table for it.
+                Err(TableError::TableDoesNotExist(_)) if bucket == Bucket::V2 => continue,
+                table => table.map_err(failed)?,
+            };
             for entry in table.iter().map_err(failed)? {
                 let (key, value) = entry.map_err(failed)?;
                 recovery.take(bucket, key.value(), value.value())?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use etcdkit_proto::etcdserverpb::AlarmType;
 use etcdkit_proto::{Code, EtcdError};
-use etcdkit_store::{Batch, Store};
+use etcdkit_store::{Batch, Change, Store};
 
 use super::commits::{Commits, Next};
 use super::file::{DataError, DataFile};
@@ -154,7 +154,7 @@ impl Writer<'_> {
         let mut store = found.store;
         self.activate_alarm(&mut store);
         let batch = store.take_changes();
-        store.publish_up_to(batch.position(), |_| {});
+        store.publish_up_to(batch.position(), |_, _| {});
         applier.replace(store).map_err(engine)?;
         self.commits.has_room();
         Ok(())
@@ -199,11 +199,14 @@ fn break_down(node: &Node, commits: &Commits, reason: &str) {
 }
 
 fn size(batch: &Batch) -> u64 {
-    batch
-        .records()
-        .iter()
-        .map(|record| record.value().len() as u64)
-        .sum()
+    let records = batch.records().iter();
+    let records = records.map(|record| record.value().len() as u64);
+    let changes = batch.changes().iter();
+    let changes = changes.map(|change| match change {
+        Change::Put(entry) => entry.value.len() as u64,
+        Change::Delete(..) => 0,
+    });
+    records.chain(changes).sum()
 }
 
 /// The engine panicked, and refuses everything from now on.

@@ -89,7 +89,7 @@ fn staged_writes_survive_a_compaction() {
     store.stage_compact(&request(8)).unwrap();
     let position = store.staged_position();
     store.stage_put(put("a", "staged")).unwrap();
-    store.publish_up_to(position, |_| {});
+    store.publish_up_to(position, |_, _| {});
     assert_eq!(store.compact_revision(), 8);
     assert_eq!(store.range(&get("a")).unwrap().kvs[0].value, "5");
     store.publish();
