@@ -6,6 +6,8 @@
 //! Features: `client` and `server` add tonic's stubs; without them only messages are compiled. `v2` adds
 //! the module of that name, `json` the JSON that both APIs' tools write.
 
+#[cfg(feature = "json")]
+pub mod duration;
 mod error;
 #[cfg(feature = "json")]
 pub mod json;

@@ -10,6 +10,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::grpc::Status;
 
+type Pieces = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
 type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
 /// What follows a response's headers.
@@ -20,6 +21,10 @@ enum State {
     End,
     /// Plain content of an HTTP response.
     Content(Bytes),
+    /// The same without a length, which HTTP/1 sends in chunks.
+    Chunked(Bytes),
+    /// Content of an HTTP response that comes by and by.
+    Pieces(Pieces),
     /// The framed reply of a unary call, then its trailers.
     Message(Bytes),
     /// The trailers of a call that succeeded.
@@ -35,6 +40,16 @@ impl Body {
 
     pub(crate) fn content(content: impl Into<Bytes>) -> Self {
         Self(State::Content(content.into()))
+    }
+
+    /// Content whose length the headers do not say.
+    pub(crate) fn chunked(content: impl Into<Bytes>) -> Self {
+        Self(State::Chunked(content.into()))
+    }
+
+    /// Content that is made while it is sent.
+    pub(crate) fn pieces(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self(State::Pieces(Box::pin(pieces)))
     }
 
     pub(crate) fn message(frame: Bytes) -> Self {
@@ -71,9 +86,19 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let (frame, next) = match &mut self.0 {
             State::End => return Poll::Ready(None),
-            State::Content(content) => (Frame::data(std::mem::take(content)), State::End),
+            State::Content(content) | State::Chunked(content) => {
+                (Frame::data(std::mem::take(content)), State::End)
+            }
             State::Message(message) => (Frame::data(std::mem::take(message)), State::Trailers),
             State::Trailers => (Frame::trailers(Status::ok_trailers()), State::End),
+            State::Pieces(pieces) => match pieces.as_mut().poll_next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                Poll::Ready(None) => {
+                    self.0 = State::End;
+                    return Poll::Ready(None);
+                }
+            },
             State::Messages(messages) => match messages.as_mut().poll_next(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(message))) => {

@@ -44,6 +44,7 @@ pub struct ServerBuilder {
     quota_backend_bytes: i64,
     auto_compaction: AutoCompaction,
     lease_checkpoints: bool,
+    enable_v2: bool,
     watch_progress_notify_interval: Duration,
     tls: Option<ServerTls>,
     auth_token: AuthToken,
@@ -76,6 +77,7 @@ impl Default for ServerBuilder {
             quota_backend_bytes: 0,
             auto_compaction: AutoCompaction::Off,
             lease_checkpoints: false,
+            enable_v2: false,
             watch_progress_notify_interval: Duration::from_secs(10 * 60),
             tls: None,
             auth_token: AuthToken::default(),
@@ -220,6 +222,16 @@ impl ServerBuilder {
     /// counts in any case.
     pub fn lease_checkpoints(mut self, on: bool) -> Self {
         self.lease_checkpoints = on;
+        self
+    }
+
+    /// Whether to answer etcd's v2 API too, under `/v2` of the same addresses; not unless set, as with the
+    /// `--enable-v2` of etcd 3.4 and 3.5. Without, `/v2` is not found.
+    ///
+    /// The keys of v2 are apart from those of v3, but live in the same data file. A file with keys of v2 may be
+    /// used without the option in between.
+    pub fn enable_v2(mut self, on: bool) -> Self {
+        self.enable_v2 = on;
         self
     }
 
@@ -410,6 +422,7 @@ impl ServerBuilder {
             quota: Quota::new(self.quota_backend_bytes),
             auto_compaction: self.auto_compaction,
             lease_checkpoints: self.lease_checkpoints,
+            enable_v2: self.enable_v2,
             watch_progress_notify_interval: self
                 .watch_progress_notify_interval
                 .max(SHORTEST_PROGRESS_INTERVAL),
@@ -439,6 +452,7 @@ pub(crate) struct Config {
     pub(crate) quota: Quota,
     pub(crate) auto_compaction: AutoCompaction,
     pub(crate) lease_checkpoints: bool,
+    pub(crate) enable_v2: bool,
     pub(crate) watch_progress_notify_interval: Duration,
     pub(crate) security: Security,
     pub(crate) gate: Gate,

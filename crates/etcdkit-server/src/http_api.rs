@@ -1,6 +1,8 @@
-//! The plain HTTP side of the client port: `/health`, `/version` and `/metrics`.
+//! The plain HTTP side of the client port: `/health`, `/version` and `/metrics`, and the way to v2.
 //!
 //! Bodies, codes and headers are those of etcd 3.6, whose handlers are Go's `net/http`.
+
+use std::sync::Arc;
 
 use etcdkit_proto::etcdserverpb::AlarmType;
 use http::header::{
@@ -10,26 +12,31 @@ use http::header::{
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::body::Body;
+use crate::connection::Line;
+use crate::incoming::Incoming;
 use crate::metrics::page;
 use crate::node::Node;
+use crate::v2;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const METRICS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Answers a request that is not gRPC.
-pub(crate) fn answer<B>(node: &Node, request: &Request<B>) -> Response<Body> {
+pub(crate) async fn answer(line: &Arc<Line>, request: Request<Incoming>) -> Response<Body> {
+    let node = &*line.node;
+    let is_head = request.method() == Method::HEAD;
     let mut response = match (request.method(), request.uri().path()) {
         (&Method::OPTIONS, _) => Response::new(Body::empty()),
         (&Method::GET, "/health") => health(node, request.uri().query().unwrap_or_default()),
         (&Method::GET, "/version") => version(node),
         (_, "/metrics") => metrics(node),
         (_, "/health" | "/version") => only_get(),
-        _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+        _ => v2::serve(line, request).await,
     };
     allow_every_origin(&mut response);
-    if request.method() == Method::HEAD {
+    if is_head {
         *response.body_mut() = Body::empty();
     }
     response
@@ -134,7 +141,7 @@ fn content(content_type: HeaderValue, body: impl Into<String>) -> Response<Body>
     response
 }
 
-fn text(status: StatusCode, body: &str) -> Response<Body> {
+pub(crate) fn text(status: StatusCode, body: &str) -> Response<Body> {
     let mut response = content(TEXT, body);
     *response.status_mut() = status;
     response

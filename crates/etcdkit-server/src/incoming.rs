@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
 
 /// What follows a request's headers, over either version of HTTP.
 pub(crate) struct Incoming(Source);
@@ -17,6 +18,32 @@ enum Source {
 /// The rest of a request does not come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Broken;
+
+/// Why a request's body could not be read whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unread {
+    /// It is longer than it may be.
+    TooLong,
+    /// The rest does not come.
+    Broken,
+}
+
+impl Incoming {
+    /// Reads all of it, up to a number of bytes.
+    pub(crate) async fn read(&mut self, longest: usize) -> Result<Vec<u8>, Unread> {
+        let mut all = Vec::new();
+        while let Some(frame) = self.frame().await {
+            let Ok(data) = frame.map_err(|Broken| Unread::Broken)?.into_data() else {
+                continue;
+            };
+            if all.len() + data.len() > longest {
+                return Err(Unread::TooLong);
+            }
+            all.extend_from_slice(&data);
+        }
+        Ok(all)
+    }
+}
 
 impl From<hyper::body::Incoming> for Incoming {
     fn from(body: hyper::body::Incoming) -> Self {

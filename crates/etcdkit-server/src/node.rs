@@ -17,6 +17,7 @@ use crate::gate::Gate;
 use crate::grpc::Status;
 use crate::leadership::Leadership;
 use crate::metrics::Metrics;
+use crate::v2::V2;
 use crate::version::Version;
 
 /// How far a gRPC message may exceed `max_request_bytes`, as in etcd, so that a request slightly
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) identity: Identity,
     pub(crate) limits: Limits,
     pub(crate) leadership: Arc<Leadership>,
+    /// What the front end of the v2 API knows by itself, if it is answered.
+    pub(crate) v2: Option<V2>,
     pub(crate) metrics: Metrics,
     pub(crate) faults: Board,
     /// Becomes true when the server stops, for streams that would otherwise never end.

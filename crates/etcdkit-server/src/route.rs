@@ -23,15 +23,16 @@ use crate::service::{
 };
 
 /// Answers any request.
-pub(crate) async fn route(line: &Line, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn route(line: &Arc<Line>, request: Request<Incoming>) -> Response<Body> {
     if grpc::is_grpc(&request) {
         call(line, request).await
     } else {
-        http_api::answer(&line.node, &request)
+        // Boxed, so that gRPC's calls are not as large as these.
+        Box::pin(http_api::answer(line, request)).await
     }
 }
 
-async fn call(line: &Line, request: Request<Incoming>) -> Response<Body> {
+async fn call(line: &Arc<Line>, request: Request<Incoming>) -> Response<Body> {
     let node = &line.node;
     let (parts, body) = request.into_parts();
     let (service, method) = match grpc::service_and_method(&parts) {

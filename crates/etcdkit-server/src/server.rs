@@ -24,6 +24,7 @@ use crate::leadership::Leadership;
 use crate::listen::Listener;
 use crate::metrics::Metrics;
 use crate::node::{Identity, Limits, Node};
+use crate::v2::V2;
 
 /// The endpoint of a server without a listener. The domain `.invalid` never resolves, so a client
 /// that uses it without the connector fails at once and says so.
@@ -94,6 +95,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
             quota: config.quota,
         },
         leadership,
+        v2: config.enable_v2.then(V2::start),
         metrics: Metrics::default(),
         faults: Board::new(stop.clone()),
         stopping,

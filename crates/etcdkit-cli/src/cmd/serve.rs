@@ -32,6 +32,7 @@ async fn serve(args: &ServeArgs) -> Result {
         .quota_backend_bytes(args.storage.quota_backend_bytes)
         .auto_compaction(args.storage.auto_compaction()?)
         .lease_checkpoints(args.storage.lease_checkpoints()?)
+        .enable_v2(args.v2.enable_v2)
         .watch_progress_notify_interval(args.limits.watch_progress_notify_interval);
     for address in args.network.addresses() {
         builder = builder.listen(address);

@@ -8,7 +8,8 @@ mod number;
 mod quote;
 mod size;
 
-pub(crate) use duration::{format_duration, parse_duration};
+pub(crate) use duration::parse_duration;
+pub(crate) use etcdkit_proto::duration::format as format_duration;
 pub(crate) use number::{
     parse_bool, parse_hex_i64, parse_hex_u64, parse_i64, parse_i64_decimal, parse_usize,
 };

@@ -8,11 +8,14 @@ use etcdkit_proto::etcdserverpb::{
     MemberUpdateRequest, MemberUpdateResponse, ResponseHeader,
 };
 use etcdkit_proto::{Code, EtcdError};
-use http::Uri;
+use http::uri::Authority;
 
 use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
+
+/// Why no member is added.
+pub(crate) const NO_OTHER_MEMBERS: &str = "etcdkit: the embedded server is a cluster of one and takes no other members; use an etcd cluster for more";
 
 pub(crate) async fn member_list(
     node: &Arc<Node>,
@@ -25,7 +28,7 @@ pub(crate) async fn member_list(
     node.require_user(credentials)?;
     Ok(MemberListResponse {
         header: header(node),
-        members: members(node),
+        members: vec![own(node)],
     })
 }
 
@@ -36,22 +39,14 @@ pub(crate) async fn member_add(
     request: MemberAddRequest,
 ) -> Result<MemberAddResponse, Status> {
     let urls = &request.peer_ur_ls;
-    if urls.is_empty() || !urls.iter().all(|url| is_peer_url(url.trim())) {
+    if urls.is_empty() || !urls.iter().all(|url| check_peer_url(url).is_ok()) {
         return Err(EtcdError::MemberBadUrls.into());
     }
     node.require_root(credentials)?;
-    let own_urls = node.identity.peer_urls.read();
-    let own_urls = own_urls.unwrap_or_else(PoisonError::into_inner);
-    if urls
-        .iter()
-        .any(|url| own_urls.iter().any(|own| own == url.trim()))
-    {
+    if is_own_url(node, urls) {
         return Err(EtcdError::PeerUrlExists.into());
     }
-    Err(Status::new(
-        Code::Unimplemented,
-        "etcdkit: the embedded server is a cluster of one and takes no other members; use an etcd cluster for more",
-    ))
+    Err(Status::new(Code::Unimplemented, NO_OTHER_MEMBERS))
 }
 
 /// Refuses: without its only member there is no cluster.
@@ -73,11 +68,10 @@ pub(crate) async fn member_update(
 ) -> Result<MemberUpdateResponse, Status> {
     node.require_root(credentials)?;
     find(node, request.id)?;
-    let peer_urls = node.identity.peer_urls.write();
-    *peer_urls.unwrap_or_else(PoisonError::into_inner) = request.peer_ur_ls;
+    set_peer_urls(node, request.peer_ur_ls);
     Ok(MemberUpdateResponse {
         header: header(node),
-        members: members(node),
+        members: vec![own(node)],
     })
 }
 
@@ -104,35 +98,62 @@ fn find(node: &Node, id: u64) -> Result<(), EtcdError> {
     }
 }
 
-fn members(node: &Node) -> Vec<Member> {
+/// The one member.
+pub(crate) fn own(node: &Node) -> Member {
     let identity = &node.identity;
     let peer_urls = identity.peer_urls.read();
-    vec![Member {
+    Member {
         id: identity.member_id,
         name: identity.name.clone(),
         peer_ur_ls: peer_urls.unwrap_or_else(PoisonError::into_inner).clone(),
         client_ur_ls: identity.client_urls.clone(),
         is_learner: false,
-    }]
+    }
 }
 
-/// etcd's rule: a host and a port without a path, or a unix socket.
-fn is_peer_url(url: &str) -> bool {
-    if let Some(path) = url
-        .strip_prefix("unix:")
-        .or_else(|| url.strip_prefix("unixs:"))
-    {
-        return !path.is_empty();
+/// Whether the member is reached by one of these.
+pub(crate) fn is_own_url(node: &Node, urls: &[String]) -> bool {
+    let own = node.identity.peer_urls.read();
+    let own = own.unwrap_or_else(PoisonError::into_inner);
+    urls.iter()
+        .any(|url| own.iter().any(|own| own == url.trim()))
+}
+
+/// Changes what the member list shows.
+pub(crate) fn set_peer_urls(node: &Node, urls: Vec<String>) {
+    let own = node.identity.peer_urls.write();
+    *own.unwrap_or_else(PoisonError::into_inner) = urls;
+}
+
+/// etcd's rule, in etcd's words: a host and a port without a path, or a unix socket.
+pub(crate) fn check_peer_url(url: &str) -> Result<(), String> {
+    let url = url.trim();
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    match scheme {
+        "unix" | "unixs" if !rest.is_empty() => return Ok(()),
+        "http" | "https" => {}
+        _ => {
+            let expected = "URL scheme must be http, https, unix, or unixs";
+            return Err(format!("{expected}: {url}"));
+        }
     }
     let has_path = url.splitn(4, '/').nth(3).is_some();
-    let Ok(url) = url.parse::<Uri>() else {
-        return false;
+    let authority = rest.trim_start_matches('/').split('/').next();
+    // A host may be missing, as in `http://:2380`, which is no URI.
+    let authority = authority.filter(|authority| !authority.starts_with(':'));
+    let port = match authority.map(str::parse::<Authority>) {
+        None => Some(()),
+        Some(Ok(authority)) => authority.port().map(drop),
+        Some(Err(error)) => return Err(format!("parse \"{url}\": {error}")),
     };
-    let scheme = url.scheme_str();
-    let authority = url.authority();
-    matches!(scheme, Some("http" | "https"))
-        && authority.is_some_and(|authority| authority.port().is_some())
-        && !has_path
+    if port.is_none() {
+        let expected = "URL address does not have the form \"host:port\"";
+        return Err(format!("{expected}: {url}"));
+    }
+    if has_path {
+        return Err(format!("URL must not contain a path: {url}"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -142,7 +163,7 @@ mod tests {
     #[test]
     fn peer_urls_have_a_host_and_a_port_and_no_path() {
         for url in ["http://a:1", "https://[::1]:2380", "unix:/a", "unixs://a:1"] {
-            assert!(is_peer_url(url), "{url}");
+            assert_eq!(check_peer_url(url), Ok(()), "{url}");
         }
         for url in [
             "",
@@ -153,7 +174,7 @@ mod tests {
             "ftp://a:1",
             "http://",
         ] {
-            assert!(!is_peer_url(url), "{url}");
+            assert!(check_peer_url(url).is_err(), "{url}");
         }
     }
 }

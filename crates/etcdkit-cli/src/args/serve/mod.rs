@@ -9,6 +9,7 @@ mod network;
 mod other;
 mod storage;
 mod tls;
+mod v2;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -22,6 +23,7 @@ use network::NetworkArgs;
 use other::OtherFlags;
 use storage::StorageArgs;
 use tls::TlsArgs;
+use v2::V2Args;
 
 pub(crate) use config_file::ConfigFile;
 
@@ -50,6 +52,9 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub(crate) storage: StorageArgs,
+
+    #[command(flatten)]
+    pub(crate) v2: V2Args,
 
     #[command(flatten)]
     pub(crate) log: LogArgs,

@@ -12,7 +12,7 @@ pub(crate) struct OtherFlags {
 }
 
 const CLUSTER: &str = "the embedded server is one node and joins no cluster";
-const V2: &str = "the embedded server does not speak the v2 API in this version of etcdkit";
+const V2V3: &str = "the keys of v2 are apart from those of v3; use --enable-v2";
 const ORIGINS: &str =
     "the embedded server answers requests of every origin and host; leave it out, or *";
 const PPROF: &str = "there is no profile of this program to be had over HTTP";
@@ -31,14 +31,14 @@ const REFUSED: [Refusal; 9] = [
     refuse("discovery-endpoints", is_set, CLUSTER),
     refuse("discovery-srv", is_set, CLUSTER),
     refuse("discovery-token", is_set, CLUSTER),
-    refuse("experimental-enable-v2v3", is_set, V2),
+    refuse("experimental-enable-v2v3", is_set, V2V3),
     refuse("host-whitelist", restricts, ORIGINS),
     refuse("initial-cluster", has_several_members, CLUSTER),
     refuse("proxy", is_proxy, CLUSTER),
 ];
 
 /// Those that are on or off.
-const REFUSED_SWITCHES: [(&str, &str); 2] = [("enable-pprof", PPROF), ("enable-v2", V2)];
+const REFUSED_SWITCHES: [(&str, &str); 1] = [("enable-pprof", PPROF)];
 
 const fn refuse(name: &'static str, applies: fn(&str) -> bool, reason: &'static str) -> Refusal {
     Refusal {
@@ -274,7 +274,7 @@ mod tests {
             "--host-whitelist=example.com",
             "--enable-pprof",
             "--enable-pprof=true",
-            "--enable-v2",
+            "--experimental-enable-v2v3=/x",
         ] {
             let flags = read(&[flag]);
             assert_eq!(flags.refused.len(), 1, "{flag}");
@@ -300,7 +300,7 @@ mod tests {
             assert!(flags.refused.is_empty(), "{flag}");
             assert_eq!(flags.ignored.len(), 1, "{flag}");
         }
-        let off = read(&["--enable-pprof=false", "--enable-v2=false"]);
+        let off = read(&["--enable-pprof=false"]);
         assert!(off.refused.is_empty());
     }
 }
