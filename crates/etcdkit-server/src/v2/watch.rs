@@ -63,17 +63,18 @@ impl Watching {
         let node = &self.line.node;
         let mut stopping = node.stopping.clone();
         tokio::select! {
-            next = self.next_event() => next,
+            next = self.next_event() => return next,
             // An error means that the server is gone.
-            _ = stopping.wait_for(|stopping| *stopping) => self.stopped().await,
+            _ = stopping.wait_for(|stopping| *stopping) => {}
         }
+        self.stopped().await
     }
 
     async fn next_event(&self) -> Option<Event> {
         poll_fn(|cx| {
             let applier = &self.line.node.applier;
             match applier.watching(|_, hub| hub.next_v2(self.watch, cx.waker())) {
-                Ok(Next::Event(event)) => Poll::Ready(Some(event)),
+                Ok(Next::Event(event)) => Poll::Ready(Some(*event)),
                 Ok(Next::Idle) => Poll::Pending,
                 Ok(Next::End) | Err(_) => Poll::Ready(None),
             }
