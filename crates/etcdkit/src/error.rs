@@ -1,9 +1,12 @@
 //! What can go wrong, and what is known about it afterwards.
 
+mod story;
+
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use etcdkit_proto::{Code as WireCode, EtcdError, for_each_etcd_error};
 
+pub(crate) use self::story::Story;
 use crate::policy::is_passing;
 
 /// What every fallible call of this crate returns.
@@ -41,13 +44,9 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    outcome: Outcome,
+    story: Story,
     code: Option<WireCode>,
-    operation: Option<&'static str>,
     message: String,
-    endpoint: Option<Arc<str>>,
-    attempts: u32,
-    elapsed: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -146,7 +145,7 @@ impl Error {
 
     /// Whether the request may have taken effect.
     pub fn outcome(&self) -> Outcome {
-        self.0.outcome
+        self.0.story.outcome
     }
 
     /// Whether the same request may well succeed a little later: the failure is one of connections, of
@@ -171,22 +170,22 @@ impl Error {
 
     /// The operation that failed, such as `put`.
     pub fn operation(&self) -> Option<&str> {
-        self.0.operation
+        self.0.story.operation
     }
 
     /// The endpoint of the last attempt.
     pub fn endpoint(&self) -> Option<&str> {
-        self.0.endpoint.as_deref()
+        self.0.story.endpoint.as_deref()
     }
 
     /// How many times the request was handed to a connection; 0 if never.
     pub fn attempts(&self) -> u32 {
-        self.0.attempts
+        self.0.story.attempts
     }
 
     /// The time from the call to its failure; `None` where no call was under way.
     pub fn elapsed(&self) -> Option<Duration> {
-        self.0.elapsed
+        self.0.story.elapsed
     }
 
     /// What to do about the failure, where there is a general answer.
@@ -197,13 +196,9 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            outcome: Outcome::NotApplied,
+            story: Story::default(),
             code: None,
-            operation: None,
             message: message.into(),
-            endpoint: None,
-            attempts: 0,
-            elapsed: None,
             source: None,
         }))
     }
@@ -256,7 +251,7 @@ impl Error {
     pub(crate) fn caused_by(shared: &Arc<Self>) -> Self {
         let mut this = Self::new(shared.kind(), shared.message());
         this.0.code = shared.0.code;
-        this.0.endpoint.clone_from(&shared.0.endpoint);
+        this.0.story.endpoint.clone_from(&shared.0.story.endpoint);
         this.with_source(Shared(Arc::clone(shared)))
     }
 
@@ -269,7 +264,7 @@ impl Error {
     }
 
     pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.0.outcome = outcome;
+        self.0.story.outcome = outcome;
         self
     }
 
@@ -280,53 +275,25 @@ impl Error {
     }
 
     pub(crate) fn with_endpoint(mut self, endpoint: Arc<str>) -> Self {
-        self.0.endpoint = Some(endpoint);
+        self.0.story.endpoint = Some(endpoint);
         self
     }
 
     pub(crate) fn with_operation(mut self, operation: &'static str) -> Self {
-        self.0.operation = Some(operation);
+        self.0.story.operation = Some(operation);
         self
     }
 
     pub(crate) fn with_story(mut self, attempts: u32, elapsed: Duration) -> Self {
-        self.0.attempts = attempts;
-        self.0.elapsed = Some(elapsed);
+        self.0.story.attempts = attempts;
+        self.0.story.elapsed = Some(elapsed);
         self
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            operation,
-            message,
-            endpoint,
-            attempts,
-            elapsed,
-            outcome,
-            ..
-        } = &*self.0;
-        if let Some(operation) = operation {
-            write!(f, "{operation}")?;
-            if let Some(endpoint) = endpoint {
-                write!(f, " on {endpoint}")?;
-            }
-            write!(f, ": ")?;
-        }
-        f.write_str(message)?;
-        if let Some(elapsed) = elapsed {
-            match attempts {
-                0 => write!(f, " (not sent within {elapsed:.1?}")?,
-                1 => write!(f, " (1 attempt in {elapsed:.1?}")?,
-                more => write!(f, " ({more} attempts in {elapsed:.1?}")?,
-            }
-            f.write_str(match outcome {
-                Outcome::NotApplied => ", not applied)",
-                Outcome::Unknown => ", may have been applied)",
-            })?;
-        }
-        Ok(())
+        self.0.story.tell(f, &self.0.message)
     }
 }
 
@@ -334,24 +301,20 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
             kind,
-            outcome,
+            story,
             code,
-            operation,
             message,
-            endpoint,
-            attempts,
-            elapsed,
             source,
         } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
-            .field("outcome", outcome)
+            .field("outcome", &story.outcome)
             .field("code", code)
-            .field("operation", operation)
+            .field("operation", &story.operation)
             .field("message", message)
-            .field("endpoint", endpoint)
-            .field("attempts", attempts)
-            .field("elapsed", elapsed)
+            .field("endpoint", &story.endpoint)
+            .field("attempts", &story.attempts)
+            .field("elapsed", &story.elapsed)
             .field("source", source)
             .finish()
     }

@@ -95,7 +95,8 @@
 //! [`ErrorKind`] such as `lease_not_found`, or `cancelled` if the call was dropped. Events are told under the targets
 //! `etcdkit::call`, `etcdkit::connection`, `etcdkit::stream`, `etcdkit::watch` and `etcdkit::lease`,
 //! at DEBUG where something is out of the ordinary, at TRACE for each attempt, and at WARN when a lease
-//! is lost. None of it has keys, values, passwords or tokens in it.
+//! is lost; and under `etcdkit::v2`, at DEBUG for each HTTP request of the v2 client. None of it has
+//! values, passwords or tokens in it, nor keys, except that the URLs of the v2 API are keys.
 //!
 //! With the feature `metrics` the same is counted and timed by the `metrics` crate, for whatever
 //! recorder the program installs; `describe_metrics` tells the recorder what they mean.

@@ -9,6 +9,7 @@ mod names;
 
 use std::{
     borrow::Cow,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,13 +18,15 @@ use std::{
 pub use names::describe_metrics;
 use tracing::{Span, debug, debug_span, field::Empty, span::Entered, trace, warn};
 
-use crate::{Error, ErrorKind};
+use crate::Error;
 
 const CALL: &str = "etcdkit::call";
 const CONNECTION: &str = "etcdkit::connection";
 const STREAM: &str = "etcdkit::stream";
 const WATCH: &str = "etcdkit::watch";
 const LEASE: &str = "etcdkit::lease";
+#[cfg(feature = "v2")]
+const V2: &str = "etcdkit::v2";
 
 /// One call under way, with all its attempts. Dropped before its end, it was cancelled.
 #[derive(Debug)]
@@ -53,16 +56,27 @@ impl Observed {
         }
     }
 
+    /// The call's span, for futures that are polled in it.
+    #[cfg(feature = "v2")]
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
     /// Makes the call's span the current one.
     pub(crate) fn enter(&self) -> Entered<'_> {
         self.span.enter()
     }
 
-    pub(crate) fn end(&mut self, error: Option<&Error>, endpoint: Option<&str>, attempts: u32) {
+    pub(crate) fn end<E: Told>(
+        &mut self,
+        error: Option<&E>,
+        endpoint: Option<&str>,
+        attempts: u32,
+    ) {
         self.ended = true;
-        let outcome = error.map_or(OK.into(), |error| name(error.kind()));
+        let outcome = error.map_or(OK.into(), |error| name(&error.kind()));
         if !self.span.is_disabled() {
-            if let Some(endpoint) = endpoint.or_else(|| error.and_then(Error::endpoint)) {
+            if let Some(endpoint) = endpoint.or_else(|| error.and_then(Told::endpoint)) {
                 self.span.record("endpoint", endpoint);
             }
             self.span.record("attempts", attempts);
@@ -94,11 +108,29 @@ impl Drop for Observed {
 const OK: &str = "ok";
 const CANCELLED: &str = "cancelled";
 
+/// An error of whichever API.
+pub(crate) trait Told: fmt::Display {
+    /// Its kind, whose name is what its debug output shows.
+    fn kind(&self) -> impl fmt::Debug;
+
+    fn endpoint(&self) -> Option<&str>;
+}
+
+impl Told for Error {
+    fn kind(&self) -> impl fmt::Debug {
+        Self::kind(self)
+    }
+
+    fn endpoint(&self) -> Option<&str> {
+        Self::endpoint(self)
+    }
+}
+
 /// What a call's outcome is called.
 type Name = Cow<'static, str>;
 
 /// A kind of error as a label, such as `lease_not_found`.
-fn name(kind: ErrorKind) -> Name {
+fn name(kind: &dyn fmt::Debug) -> Name {
     let mut name = String::new();
     for character in format!("{kind:?}").chars() {
         if character.is_ascii_uppercase() && !name.is_empty() {
@@ -116,9 +148,18 @@ pub(crate) fn attempt(operation: &'static str, endpoint: &Arc<str>, number: u32)
 }
 
 /// An attempt has failed, and there may be another one.
-pub(crate) fn retry(operation: &'static str, error: &Error) {
+pub(crate) fn retry(operation: &'static str, error: &impl Told) {
     debug!(target: CALL, operation, %error, "trying again");
-    count!(RETRIES, 1, "operation" => operation, "reason" => name(error.kind()));
+    count!(RETRIES, 1, "operation" => operation, "reason" => name(&error.kind()));
+}
+
+/// One HTTP request of the v2 API and what came of it: a status, or why there is none.
+#[cfg(feature = "v2")]
+pub(crate) fn exchange(method: &str, url: &str, result: Result<u16, &str>, elapsed: Duration) {
+    match result {
+        Ok(status) => debug!(target: V2, method, url, status, ?elapsed, "answered"),
+        Err(error) => debug!(target: V2, method, url, error, ?elapsed, "no answer"),
+    }
 }
 
 /// One stream under way.
@@ -136,7 +177,7 @@ impl Stream {
 
     pub(crate) fn broke(&self, error: &Error) {
         debug!(target: STREAM, operation = self.operation, %error, "stream broke");
-        count!(STREAMS_BROKEN, 1, "operation" => self.operation, "reason" => name(error.kind()));
+        count!(STREAMS_BROKEN, 1, "operation" => self.operation, "reason" => name(&error.kind()));
     }
 }
 

@@ -64,10 +64,35 @@ pub(crate) enum Ending {
     Refused,
     /// The connection broke, or no answer came, after the request was handed over.
     Lost,
-    /// The server answered.
-    Answered { kind: ErrorKind, code: Code },
+    /// The server answered, and it means this.
+    Answered(Meaning),
     /// The answer made no sense, or was too large.
     Unusable,
+}
+
+/// What a server's refusal means, whichever API it was said in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Meaning {
+    /// Whether the request may have been applied.
+    pub(crate) applied: Outcome,
+    /// Whether the same request may well succeed a little later or elsewhere.
+    pub(crate) passing: bool,
+    /// Whether it is the member's own trouble rather than the cluster's or the caller's.
+    pub(crate) endpoints_fault: bool,
+    /// Whether it may come after the first of several steps.
+    pub(crate) midway: bool,
+}
+
+impl Meaning {
+    /// What an error of the v3 API means.
+    pub(crate) fn of(kind: ErrorKind, code: Code) -> Self {
+        Self {
+            applied: applied(kind, code),
+            passing: is_passing(kind, code),
+            endpoints_fault: is_endpoints_fault(kind, code),
+            midway: may_come_midway(kind),
+        }
+    }
 }
 
 /// What follows from an ending.
@@ -86,11 +111,7 @@ pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
         Ending::Refused => (Outcome::NotApplied, true, true),
         Ending::Lost => (Outcome::Unknown, true, false),
         Ending::Unusable => (Outcome::Unknown, false, false),
-        Ending::Answered { kind, code } => (
-            applied(kind, code),
-            is_passing(kind, code),
-            is_endpoints_fault(kind, code),
-        ),
+        Ending::Answered(meaning) => (meaning.applied, meaning.passing, meaning.endpoints_fault),
     };
     match class {
         Class::Write | Class::LocalWrite => Verdict {
@@ -99,7 +120,7 @@ pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
             avoid,
         },
         Class::Steps => {
-            let begun = matches!(ending, Ending::Answered { kind, .. } if may_come_midway(kind));
+            let begun = matches!(ending, Ending::Answered(meaning) if meaning.midway);
             let outcome = match begun {
                 true => Outcome::Unknown,
                 false => applied,
@@ -122,7 +143,7 @@ pub(crate) fn judge(ending: Ending, class: Class) -> Verdict {
             avoid,
         },
         Class::Probe => {
-            let retry = passing && !matches!(ending, Ending::Answered { .. });
+            let retry = passing && !matches!(ending, Ending::Answered(_));
             Verdict {
                 outcome: Outcome::NotApplied,
                 retry,
@@ -224,10 +245,7 @@ mod tests {
     use super::*;
 
     fn answered(error: EtcdError) -> Ending {
-        Ending::Answered {
-            kind: error.into(),
-            code: error.wire_code(),
-        }
+        Ending::Answered(Meaning::of(error.into(), error.wire_code()))
     }
 
     #[test]
@@ -374,10 +392,7 @@ mod tests {
 
     #[test]
     fn texts_nobody_knows_are_judged_by_their_code() {
-        let ending = |code| Ending::Answered {
-            kind: ErrorKind::Server,
-            code,
-        };
+        let ending = |code| Ending::Answered(Meaning::of(ErrorKind::Server, code));
         assert_eq!(
             judge(ending(Code::Unavailable), Class::Write).outcome,
             Outcome::Unknown

@@ -74,7 +74,7 @@ pub(super) fn header(token: &str) -> Option<HeaderValue> {
 
 /// A text that never shows.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(pub(super) String);
+pub(crate) struct Secret(pub(crate) String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,7 +18,7 @@ pub use self::{
     users::{AuthUser, UserInfo, UserList},
 };
 pub(crate) use self::{
-    credentials::Offered,
+    credentials::{Offered, Secret},
     source::{Admission, TokenSource},
     tokens::Refusal,
 };

@@ -25,7 +25,7 @@ use crate::{
     Error, ErrorKind, Result,
     client::Core,
     exec::{Call, Method, Request},
-    policy::{self, Class, Ending},
+    policy::{self, Class, Ending, Meaning},
     transport::{metadata::Metadata, pick::Tried},
     wire::Frame,
 };
@@ -269,13 +269,10 @@ impl Core {
 
     /// Whether a request or stream ended because its token was refused, and deserves another
     /// attempt.
-    pub(crate) fn refused(&self, class: Class, generation: u64, ending: Ending) -> bool {
-        match ending {
-            Ending::Answered { kind, .. } if class.carries_token() => {
-                Refusal::of(kind).is_some_and(|refusal| self.tokens.refused(generation, refusal))
-            }
-            _ => false,
-        }
+    pub(crate) fn refused(&self, class: Class, generation: u64, error: &Error) -> bool {
+        class.carries_token()
+            && Refusal::of(error.kind())
+                .is_some_and(|refusal| self.tokens.refused(generation, refusal))
     }
 }
 
@@ -346,7 +343,7 @@ fn issued(token: &str, asked: Instant) -> Login {
 fn unsuccessful(error: Error) -> Login {
     let kind = error.kind();
     let passing = match error.wire_code() {
-        Some(code) => policy::judge(Ending::Answered { kind, code }, Class::Login).retry,
+        Some(code) => policy::judge(Ending::Answered(Meaning::of(kind, code)), Class::Login).retry,
         None => matches!(
             kind,
             ErrorKind::Timeout | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Disconnected

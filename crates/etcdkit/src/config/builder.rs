@@ -20,7 +20,7 @@ use crate::{
     transport::{
         closing::Closing,
         connection::KeepAlive,
-        dial::{Connector, Dialer},
+        dial::{Connector, Dialer, Protocol},
         endpoint::{Endpoint, IntoEndpoints},
         pool::Limits,
         roster::Roster,
@@ -362,9 +362,9 @@ impl ClientBuilder {
         settings.check()?;
         let credentials = settings.offered.clone().credentials()?;
         #[cfg(feature = "tls")]
-        let dialer = Dialer::new(self.connector, settings.tls());
+        let dialer = Dialer::new(Protocol::Http2, self.connector, settings.tls());
         #[cfg(not(feature = "tls"))]
-        let dialer = Dialer::new(self.connector);
+        let dialer = Dialer::new(Protocol::Http2, self.connector);
         dialer.prepare(&endpoints)?;
         let limits = Limits {
             connect_timeout: settings.connect_timeout,

@@ -7,6 +7,8 @@ mod version;
 
 use std::sync::Arc;
 
+#[cfg(feature = "v2")]
+pub(crate) use self::sync::eligible;
 pub(crate) use self::{srv::resolve, upkeep::Upkeep};
 use crate::{
     Client, Error, MemberId, Result,

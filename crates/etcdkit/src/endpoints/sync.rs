@@ -85,7 +85,8 @@ fn candidates(members: Vec<Member>) -> Vec<Candidate> {
     urls.collect()
 }
 
-fn eligible(url: &str, secure: bool) -> Result<Endpoint> {
+/// A URL that a member advertises, if a client that speaks TLS or does not may use it.
+pub(crate) fn eligible(url: &str, secure: bool) -> Result<Endpoint> {
     let endpoint = Endpoint::parse(url, secure)?;
     match (endpoint.tls, secure) {
         (false, true) if endpoint.is_tcp() => Err(Error::invalid_config(

@@ -430,7 +430,7 @@ impl<T> Running<T> {
         if core.is_closed() {
             return Turn::Done(Err(self.conclude(Error::closed().with_source(error))));
         }
-        if core.refused(self.plan.request.class, self.generation, ending) {
+        if core.refused(self.plan.request.class, self.generation, &error) {
             return self.refused(error, connection.place);
         }
         if !verdict.retry || !self.may_retry() {

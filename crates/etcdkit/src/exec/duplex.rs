@@ -198,7 +198,7 @@ fn broken(
         core.streams.retire(connection);
     }
     Broken {
+        passing: verdict.retry || core.refused(class, generation, &error),
         error: error.with_operation(method.name),
-        passing: verdict.retry || core.refused(class, generation, ending),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Error, ErrorKind,
-    policy::{self, Class, Ending, Verdict},
+    policy::{self, Class, Ending, Meaning, Verdict},
     transport::{Failure, connection::Connection},
 };
 
@@ -41,13 +41,7 @@ pub(super) fn explain(
         }
         Failure::Status { code, message } => {
             let error = Error::status(code, message);
-            (
-                Ending::Answered {
-                    kind: error.kind(),
-                    code,
-                },
-                error,
-            )
+            (Ending::Answered(Meaning::of(error.kind(), code)), error)
         }
         Failure::Protocol(what) => (
             Ending::Unusable,

@@ -158,8 +158,8 @@ impl Replies {
             self.core.pool.retire(connection);
         }
         Broken {
+            passing: retry || self.core.refused(self.class, self.generation, &error),
             error: error.with_operation(self.operation),
-            passing: retry || self.core.refused(self.class, self.generation, ending),
         }
     }
 }

@@ -38,8 +38,20 @@ pub(crate) type BoxedIo = Box<dyn Io>;
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<BoxedIo>> + Send>>;
 
+/// What is spoken on the byte streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http2,
+    #[cfg_attr(
+        not(feature = "v2"),
+        expect(dead_code, reason = "only the v2 API is spoken so")
+    )]
+    Http1,
+}
+
 /// Opens byte streams to endpoints.
 pub(crate) struct Dialer {
+    protocol: Protocol,
     /// The caller's own connector; without one, sockets are opened.
     connector: Option<Connector>,
     #[cfg(feature = "tls")]
@@ -58,8 +70,13 @@ pub(crate) struct DialError {
 }
 
 impl Dialer {
-    pub(crate) fn new(connector: Option<Connector>, #[cfg(feature = "tls")] tls: Tls) -> Self {
+    pub(crate) fn new(
+        protocol: Protocol,
+        connector: Option<Connector>,
+        #[cfg(feature = "tls")] tls: Tls,
+    ) -> Self {
         Self {
+            protocol,
             connector,
             #[cfg(feature = "tls")]
             tls,
@@ -72,7 +89,7 @@ impl Dialer {
     pub(crate) fn prepare(&self, endpoints: &[Endpoint]) -> Result<(), Error> {
         #[cfg(feature = "tls")]
         if endpoints.iter().any(|endpoint| endpoint.tls) && self.tls_connector.get().is_none() {
-            let connector = TlsConnector::new(self.tls.clone())?;
+            let connector = TlsConnector::new(self.tls.clone(), self.protocol)?;
             // Another thread may have been faster, with the same.
             let _ = self.tls_connector.set(connector);
         }
@@ -86,7 +103,7 @@ impl Dialer {
         let io = match (&self.connector, &endpoint.address) {
             (Some(connector), _) => {
                 let io = connector.connect(endpoint).await.map_err(plain)?;
-                prepare(io, endpoint)
+                self.boxed(io, endpoint)
             }
             (None, Address::Tcp { host, port }) => {
                 let addresses = tokio::net::lookup_host((host.as_str(), *port));
@@ -102,12 +119,12 @@ impl Dialer {
                 SockRef::from(&stream)
                     .set_tcp_keepalive(&probes)
                     .map_err(plain)?;
-                prepare(stream, endpoint)
+                self.boxed(stream, endpoint)
             }
             #[cfg(unix)]
             (None, Address::Unix(path)) => {
                 let stream = tokio::net::UnixStream::connect(path).await;
-                prepare(stream.map_err(plain)?, endpoint)
+                self.boxed(stream.map_err(plain)?, endpoint)
             }
             #[cfg(not(unix))]
             (None, Address::Unix(_)) => {
@@ -128,19 +145,20 @@ impl Dialer {
         #[cfg(not(feature = "tls"))]
         Err(failed(io::Error::other(super::endpoint::NO_TLS)))
     }
-}
 
-/// Boxes a stream. Where HTTP/2 is spoken on it in the clear, it tells a server that expects
-/// something else from one that is not there; under TLS the handshake tells.
-fn prepare(io: impl Io, endpoint: &Endpoint) -> BoxedIo {
-    if endpoint.tls {
-        return Box::new(io);
+    /// Boxes a stream. Where HTTP/2 is spoken on it in the clear, it tells a server that expects
+    /// something else from one that is not there; under TLS the handshake tells, and in HTTP/1.1
+    /// servers answer in plain text.
+    fn boxed(&self, io: impl Io, endpoint: &Endpoint) -> BoxedIo {
+        if endpoint.tls || self.protocol == Protocol::Http1 {
+            return Box::new(io);
+        }
+        let advice = match endpoint.address {
+            Address::Tcp { .. } => "if it expects TLS, its endpoint begins with https://",
+            Address::Unix(_) => "if it expects TLS, its endpoint begins with unixs:",
+        };
+        Box::new(FirstWords::new(io, move |first| plain_first(first, advice)))
     }
-    let advice = match endpoint.address {
-        Address::Tcp { .. } => "if it expects TLS, its endpoint begins with https://",
-        Address::Unix(_) => "if it expects TLS, its endpoint begins with unixs:",
-    };
-    Box::new(FirstWords::new(io, move |first| plain_first(first, advice)))
 }
 
 /// What the first words of a server mean that was spoken to in the clear.

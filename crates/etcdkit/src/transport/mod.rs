@@ -11,6 +11,8 @@ pub(crate) mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod exchange;
 pub(crate) mod health;
+#[cfg(feature = "v2")]
+pub(crate) mod http1;
 pub(crate) mod metadata;
 pub(crate) mod pick;
 pub(crate) mod pool;

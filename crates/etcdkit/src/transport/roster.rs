@@ -95,14 +95,14 @@ impl Roster {
     }
 
     /// The place to stay at, if requests stay at one.
-    pub(super) fn pinned(&self) -> Option<usize> {
+    pub(crate) fn pinned(&self) -> Option<usize> {
         match self.mode {
             EndpointMode::RoundRobin => None,
             EndpointMode::Pinned => Some(self.pinned.load(Ordering::Relaxed)),
         }
     }
 
-    pub(super) fn pin(&self, place: usize) {
+    pub(crate) fn pin(&self, place: usize) {
         self.pinned.store(place, Ordering::Relaxed);
     }
 

@@ -8,7 +8,7 @@ use super::{Tls, reload::Reload, server_name};
 use crate::{
     Result,
     transport::dial::{
-        BoxedIo,
+        BoxedIo, Protocol,
         first_words::{First, FirstWords},
     },
 };
@@ -16,20 +16,22 @@ use crate::{
 /// Speaks TLS on top of connections.
 pub(crate) struct TlsConnector {
     config: Reload,
+    protocol: Protocol,
     server_name: Option<ServerName<'static>>,
     has_identity: bool,
 }
 
 impl TlsConnector {
     /// Reads what the settings name.
-    pub(crate) fn new(settings: Tls) -> Result<Self> {
+    pub(crate) fn new(settings: Tls, protocol: Protocol) -> Result<Self> {
         let server_name = match &settings.server_name {
             None => None,
             Some(name) => Some(server_name(name)?),
         };
         let has_identity = settings.identity.is_some();
         Ok(Self {
-            config: Reload::new(settings)?,
+            config: Reload::new(settings, protocol)?,
+            protocol,
             server_name,
             has_identity,
         })
@@ -48,10 +50,18 @@ impl TlsConnector {
             let hangs_up = "the server hangs up on TLS; is its scheme http?";
             explain(error, has_identity, hangs_up)
         })?;
-        if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return Err(io::Error::other(
-                "the server does not speak HTTP/2 over TLS",
-            ));
+        match (self.protocol, stream.get_ref().1.alpn_protocol()) {
+            (Protocol::Http2, Some(b"h2")) | (Protocol::Http1, None | Some(b"http/1.1")) => {}
+            (Protocol::Http2, _) => {
+                return Err(io::Error::other(
+                    "the server does not speak HTTP/2 over TLS",
+                ));
+            }
+            (Protocol::Http1, _) => {
+                return Err(io::Error::other(
+                    "the server does not speak HTTP/1.1 over TLS",
+                ));
+            }
         }
         // In TLS 1.3 the client is done before the server has looked at the client's certificate.
         Ok(Box::new(FirstWords::new(

@@ -18,7 +18,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 pub(crate) use self::connector::TlsConnector;
 use self::{any_certificate::AnyCertificate, pem::Pem};
-use crate::{Error, Result};
+use crate::{Error, Result, transport::dial::Protocol};
 
 /// How a client trusts servers and shows who it is.
 ///
@@ -107,7 +107,7 @@ impl Tls {
     }
 
     /// Reads the files and makes rustls' configuration.
-    fn config(&self) -> Result<ClientConfig> {
+    fn config(&self, protocol: Protocol) -> Result<ClientConfig> {
         let provider = provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -143,7 +143,10 @@ impl Tls {
                     bad(&format!("{what} {why}"), error)
                 })?,
         };
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = match protocol {
+            Protocol::Http2 => vec![b"h2".to_vec()],
+            Protocol::Http1 => vec![b"http/1.1".to_vec()],
+        };
         Ok(config)
     }
 

@@ -8,11 +8,12 @@ use std::{
 use rustls::ClientConfig;
 
 use super::Tls;
-use crate::Result;
+use crate::{Result, transport::dial::Protocol};
 
 /// The TLS configuration, made anew when the files behind it change.
 pub(super) struct Reload {
     settings: Tls,
+    protocol: Protocol,
     state: Mutex<State>,
 }
 
@@ -29,10 +30,10 @@ struct State {
 type Stamp = Option<Vec<i128>>;
 
 impl Reload {
-    pub(super) fn new(settings: Tls) -> Result<Self> {
+    pub(super) fn new(settings: Tls, protocol: Protocol) -> Result<Self> {
         // Looked at before it is read: a change in between then shows as one later.
         let made_from = stamps(&settings);
-        let config = Arc::new(settings.config()?);
+        let config = Arc::new(settings.config(protocol)?);
         let state = State {
             config,
             made_from,
@@ -40,6 +41,7 @@ impl Reload {
         };
         Ok(Self {
             settings,
+            protocol,
             state: Mutex::new(state),
         })
     }
@@ -54,7 +56,7 @@ impl Reload {
             .unwrap_or_else(|broken| broken.into_inner());
         let stamps = stamps(&self.settings);
         if stamps != state.made_from {
-            match self.settings.config() {
+            match self.settings.config(self.protocol) {
                 Ok(config) => {
                     tracing::info!("certificates have changed and are read again");
                     state.config = Arc::new(config);
