@@ -33,7 +33,7 @@ pub(crate) struct Node {
     /// How much work hashing a password is.
     pub(crate) bcrypt_cost: u32,
     pub(crate) auto_compactor: AutoCompactor,
-    /// Told when a lease may expire earlier than the next known expiry.
+    /// Told when a lease, or a key of v2, may expire earlier than the next known expiry.
     pub(crate) expiry_changed: Notify,
     pub(crate) identity: Identity,
     pub(crate) limits: Limits,

@@ -160,8 +160,9 @@ impl Server {
         Connector::new(Arc::downgrade(&self.connections))
     }
 
-    /// Lets leases, tokens of users and history age, as if the time had passed without a request. When it
-    /// returns, leases that have expired by then are revoked and their keys deleted, and what
+    /// Lets leases, keys of the v2 API, tokens of users and history age, as if the time had passed without a
+    /// request. When it returns, leases that have expired by then are revoked and their keys deleted, keys of v2
+    /// that have expired are removed, and what
     /// [`AutoCompaction`](crate::AutoCompaction) forgets by then is compacted, so that tests of lost leases and of
     /// lost history need not wait.
     ///
@@ -180,8 +181,8 @@ impl Server {
     pub fn advance_time(&self, by: Duration) {
         let node = self.connections.node();
         node.clock.advance(by);
-        if let Err(status) = expiry::look_at_leases(node) {
-            tracing::error!(?status, "the leases could not be looked after");
+        if let Err(status) = expiry::catch_up(node) {
+            tracing::error!(?status, "what has expired could not be removed");
         }
         node.expiry_changed.notify_one();
         auto_compaction::catch_up(node, node.clock.now());

@@ -1,4 +1,7 @@
-//! Revoking leases whose time is over, and storing what others have left.
+//! Revoking leases whose time is over, storing what others have left, and removing keys of the v2 API that
+//! have had theirs.
+
+mod v2;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +14,14 @@ use crate::node::Node;
 /// The longest sleep between two looks at the leases; timers need not reach centuries ahead.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Revokes leases when they expire, and makes their checkpoints, for as long as it runs.
+/// Revokes leases when they expire, makes their checkpoints, and removes keys of v2, for as long as it runs.
 pub(crate) async fn run(node: Arc<Node>) {
+    let mut ticks = v2::Ticks::default();
     loop {
-        let sleep = match look_at_leases(&node).and_then(|()| until_next(&node)) {
+        let sleep = match look(&node, &mut ticks) {
             Ok(sleep) => sleep,
             Err(status) => {
-                tracing::error!(?status, "leases do not expire any more");
+                tracing::error!(?status, "leases and keys do not expire any more");
                 return;
             }
         };
@@ -28,8 +32,21 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
 }
 
-/// Does what is due.
-pub(crate) fn look_at_leases(node: &Node) -> Result<(), Status> {
+/// Does everything that is due now.
+pub(crate) fn catch_up(node: &Node) -> Result<(), Status> {
+    look_at_leases(node)?;
+    v2::remove_due(node)
+}
+
+/// Does what is due of leases, and of keys of v2 if it is time for them. Returns how long nothing else will be.
+fn look(node: &Node, ticks: &mut v2::Ticks) -> Result<Duration, Status> {
+    look_at_leases(node)?;
+    let tick = ticks.look(node)?.unwrap_or(LONGEST_SLEEP);
+    Ok(until_next(node)?.min(tick))
+}
+
+/// Does what is due of leases.
+fn look_at_leases(node: &Node) -> Result<(), Status> {
     revoke_expired(node)?;
     let now = node.clock.now();
     while node
