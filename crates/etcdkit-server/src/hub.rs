@@ -46,7 +46,6 @@ impl Hub {
         self.wakers.set(stream.index(), waker);
     }
 
-    #[allow(dead_code)] // until the front end of v2 watches
     /// The next event of a watch of v2. If there is none yet, `waker` is woken when there is.
     pub(crate) fn next_v2(&mut self, watch: WatchId, waker: &Waker) -> v2::Next {
         let next = self.v2.next(watch);
@@ -56,7 +55,6 @@ impl Hub {
         next
     }
 
-    #[allow(dead_code)] // until the front end of v2 watches
     pub(crate) fn close_v2(&mut self, watch: WatchId) {
         self.v2.close(watch);
         self.v2_wakers.take(watch.index());

@@ -24,7 +24,7 @@ use crate::leadership::Leadership;
 use crate::listen::Listener;
 use crate::metrics::Metrics;
 use crate::node::{Identity, Limits, Node};
-use crate::v2::V2;
+use crate::v2::{self, V2};
 
 /// The endpoint of a server without a listener. The domain `.invalid` never resolves, so a client
 /// that uses it without the connector fails at once and says so.
@@ -111,6 +111,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
             })?),
             None => None,
         };
+    v2::own::note_start(&node);
     let connections = Arc::new(Connections::new(Arc::clone(&node), config.security, stop));
     let mut tasks = JoinSet::new();
     tasks.spawn(auto_compaction::run(Arc::clone(&node)));

@@ -13,6 +13,7 @@ use http::uri::Authority;
 use crate::gate::Credentials;
 use crate::grpc::Status;
 use crate::node::Node;
+use crate::v2;
 
 /// Why no member is added.
 pub(crate) const NO_OTHER_MEMBERS: &str = "etcdkit: the embedded server is a cluster of one and takes no other members; use an etcd cluster for more";
@@ -121,6 +122,7 @@ pub(crate) fn is_own_url(node: &Node, urls: &[String]) -> bool {
 
 /// Changes what the member list shows.
 pub(crate) fn set_peer_urls(node: &Node, urls: Vec<String>) {
+    v2::own::note_peer_urls(node, &urls);
     let own = node.identity.peer_urls.write();
     *own.unwrap_or_else(PoisonError::into_inner) = urls;
 }

@@ -8,6 +8,7 @@ mod keys;
 mod machines;
 mod media_type;
 mod members;
+pub(crate) mod own;
 mod parameters;
 mod path;
 mod stats;

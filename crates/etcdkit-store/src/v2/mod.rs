@@ -49,9 +49,6 @@ mod tree;
 mod watch;
 mod write;
 
-#[cfg(test)]
-mod tests;
-
 pub use self::cluster::Member;
 pub use self::deadline::Deadline;
 pub use self::path::{MAX_DEPTH, Namespace, Path};
