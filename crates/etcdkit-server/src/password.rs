@@ -20,6 +20,11 @@ const MAX_BYTES: usize = 72;
 
 /// The hash of a password, as etcd stores it, in base64.
 pub(crate) async fn hash(password: String, cost: u32) -> Result<String, Status> {
+    Ok(BASE64.encode(hash_text(password, cost).await?))
+}
+
+/// The hash of a password as text, which is how etcd stores it for users of the v2 API.
+pub(crate) async fn hash_text(password: String, cost: u32) -> Result<String, Status> {
     if password.len() > MAX_BYTES {
         // Go's text, which etcd passes on.
         let text = "bcrypt: password length exceeds 72 bytes";
@@ -27,7 +32,7 @@ pub(crate) async fn hash(password: String, cost: u32) -> Result<String, Status> 
     }
     let hash = blocking(move || bcrypt::hash_with_result(password, cost)).await?;
     let hash = hash.map_err(|error| failed(&error.to_string()))?;
-    Ok(BASE64.encode(hash.format_for_version(Version::TwoA)))
+    Ok(hash.format_for_version(Version::TwoA))
 }
 
 /// Whether a password has the hash. Nothing has a hash that bcrypt does not understand.

@@ -36,6 +36,7 @@
 //! # Ok::<(), etcdkit_proto::v2::KeysError>(())
 //! ```
 
+pub mod auth;
 mod cluster;
 mod deadline;
 mod event;
