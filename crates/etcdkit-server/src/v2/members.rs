@@ -46,6 +46,9 @@ async fn add(call: &mut Call<'_>) -> Response<Body> {
         Ok(urls) => urls,
         Err(refusal) => return *refusal,
     };
+    if call.node().leadership.is_lost() {
+        return unable();
+    }
     if cluster::is_own_url(call.node(), &urls) {
         return answer::message(StatusCode::CONFLICT, "membership: peerURL exists");
     }
@@ -62,6 +65,9 @@ async fn update(call: &mut Call<'_>, id: &str) -> Response<Body> {
         Ok(urls) => urls,
         Err(refusal) => return *refusal,
     };
+    if call.node().leadership.is_lost() {
+        return unable();
+    }
     if id != call.node().identity.member_id {
         return no_such_member(&format!("{id:x}"));
     }
@@ -72,12 +78,15 @@ async fn update(call: &mut Call<'_>, id: &str) -> Response<Body> {
 /// Refuses: without its only member there is no cluster.
 fn remove(node: &Node, id: &str) -> Response<Body> {
     match member(id) {
-        Ok(id) if id == node.identity.member_id => {
-            answer::message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
-        }
+        Ok(id) if id == node.identity.member_id || node.leadership.is_lost() => unable(),
         Ok(id) => no_such_member(&format!("{id:x}")),
         Err(refusal) => *refusal,
     }
+}
+
+/// What etcd says when the members as they are do not allow a change, or have no leader to make it.
+fn unable() -> Response<Body> {
+    answer::message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
 }
 
 fn own(node: &Node) -> Member {
@@ -114,11 +123,14 @@ async fn peer_urls(call: &mut Call<'_>) -> Result<Vec<String>, Box<Response<Body
         return Err(Box::new(refusal));
     }
     let body = call.body.read(LONGEST_BODY).await.unwrap_or_default();
-    let request = serde_json::from_slice(&body).map_err(|error| match error.classify() {
+    // Go takes `null` for a request without URLs.
+    let request: Result<Option<MemberRequest>, _> = serde_json::from_slice(&body);
+    let request = request.map_err(|error| match error.classify() {
         Category::Eof => "unexpected end of JSON input".to_owned(),
         _ => error.to_string(),
     });
-    let urls = request.and_then(|MemberRequest { peer_urls }| {
+    let urls = request.and_then(|request| {
+        let MemberRequest { peer_urls } = request.unwrap_or_default();
         if peer_urls.is_empty() {
             return Err("no valid URLs given".to_owned());
         }

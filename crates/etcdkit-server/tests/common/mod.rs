@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code)] // each test binary uses its part
 
+pub(crate) mod raw;
+
 use std::task::{Context, Poll};
 
 use etcdkit_proto::etcdserverpb::kv_client::KvClient;
