@@ -8,7 +8,7 @@ mod hash;
 mod maintenance;
 mod membership;
 mod move_leader;
-mod peer_url;
+pub(crate) mod peer_url;
 mod snapshot;
 mod status;
 

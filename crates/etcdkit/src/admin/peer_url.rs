@@ -7,7 +7,7 @@
 use crate::{Error, ErrorKind};
 
 /// Fails with what is wrong with the first bad URL.
-pub(super) fn check(urls: &[String]) -> Result<(), Error> {
+pub(crate) fn check(urls: &[String]) -> Result<(), Error> {
     if urls.is_empty() {
         return Err(bad("a member needs a peer URL".to_owned()));
     }

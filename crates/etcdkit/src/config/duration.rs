@@ -16,7 +16,7 @@ const UNITS: [(&str, f64); 8] = [
 
 /// Parses a duration: numbers with units, one after the other, or `0`. There is no way to write a
 /// negative one, since no setting takes it.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

@@ -19,6 +19,8 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "v2")]
+pub(crate) use self::duration::parse as go_duration;
 pub(crate) use self::settings::Config;
 pub use self::{
     builder::ClientBuilder, discovery::Discovery, modes::EndpointMode, retry::RetryPolicy,

@@ -7,9 +7,9 @@ mod version;
 
 use std::sync::Arc;
 
-#[cfg(feature = "v2")]
-pub(crate) use self::sync::eligible;
 pub(crate) use self::{srv::resolve, upkeep::Upkeep};
+#[cfg(feature = "v2")]
+pub(crate) use self::{sync::eligible, version::parse as major_and_minor};
 use crate::{
     Client, Error, MemberId, Result,
     client::Core,

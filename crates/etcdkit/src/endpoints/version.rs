@@ -45,7 +45,7 @@ impl Core {
 }
 
 /// The first two numbers of a version such as `3.5.30` or `3.6.0-rc.1`.
-fn parse(version: &str) -> Option<(u32, u32)> {
+pub(crate) fn parse(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.split('.');
     let major = parts.next()?.parse().ok()?;
     let minor = parts.next()?.parse().ok()?;

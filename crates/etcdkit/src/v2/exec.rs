@@ -6,7 +6,11 @@
 mod attempt;
 mod run;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -53,6 +57,8 @@ pub(crate) struct Core {
     authorization: Option<HeaderValue>,
     counting: Counting,
     listener: Option<Listener>,
+    /// Whether the cluster has said that it knows refreshes (etcd 2.3).
+    pub(super) knows_refresh: AtomicBool,
 }
 
 /// A whole answer.
@@ -99,6 +105,7 @@ impl Core {
             authorization,
             counting: Counting::default(),
             listener,
+            knows_refresh: AtomicBool::new(false),
         }
     }
 

@@ -13,32 +13,58 @@
 //!
 //! # Traces and metrics
 //!
-//! Calls are told of as those of the v3 client are (see the [crate](crate)'s documentation). Besides,
+//! Calls are told of as those of the v3 client are (see the [crate]'s documentation). Besides,
 //! each HTTP request is an event at DEBUG under the target `etcdkit::v2`, with its method, URL, status
 //! and time, and [`ClientBuilder::on_exchange`] tells the program of each. Neither shows passwords.
 
 #![allow(dead_code, reason = "the operations are built on this")]
 
+mod admin;
+mod auth;
 mod builder;
+mod call;
 mod client;
+mod cluster_config;
 mod counters;
+mod discovery;
 mod error;
 mod exec;
 mod form;
 mod header;
+mod health;
+mod keys;
+mod machines;
+mod members;
 pub(crate) mod path;
 mod redirect;
 mod refusal;
 mod request;
+mod stats;
 mod sync;
 mod trace;
+mod types;
+mod version;
 
+use self::admin::Asker;
 pub use self::{
+    admin::AdminRequest,
+    auth::{Auth, AuthRole, AuthUser, CreateUser, Permissions, Role, User},
     builder::ClientBuilder,
+    call::Call,
     client::Client,
+    cluster_config::ClusterConfig,
     counters::Counters,
     error::{Error, ErrorKind, Result},
     header::Header,
+    health::Health,
+    keys::{
+        CompareAndDelete, CompareAndSwap, Delete, DeleteDir, DropTtl, Exists, Get, GetValue, List,
+        Refresh, Write,
+    },
+    members::{Member, Members},
+    stats::{FollowerStats, LeaderInfo, LeaderStats, SelfStats, Stats, StoreStats},
     sync::{EndpointSync, RejectedEndpoint},
     trace::Exchange,
+    types::{Action, Event, Found, Leaves, Listing, Node, Response, Ttl, Walk},
+    version::Version,
 };

@@ -31,6 +31,8 @@ pub(crate) struct Request {
     pub(crate) retry: Option<RetryPolicy>,
     /// The one endpoint to ask. If it is none of the client's, it is not told who asks.
     pub(crate) only: Option<Endpoint>,
+    /// Whether an answer of any status is an answer, not an error.
+    pub(crate) any_status: bool,
     /// Whether to give up as soon as no endpoint can be reached, instead of waiting for one.
     pub(crate) hasty: bool,
 }
@@ -69,6 +71,7 @@ impl Request {
             deadline: None,
             retry: None,
             only: None,
+            any_status: false,
             hasty: false,
         }
     }

@@ -63,7 +63,7 @@ impl Client {
         for (order, candidate) in urls.enumerate() {
             let core = Arc::clone(core);
             probes.spawn(async move {
-                let found = probe(&core, &candidate.1, cluster).await;
+                let found = probe(&core, "sync_endpoints", &candidate.1, cluster).await;
                 (order, candidate, found)
             });
         }
@@ -94,9 +94,14 @@ fn members(operation: &'static str, class: Class) -> Request {
 }
 
 /// Whether a URL leads to a member of the cluster.
-async fn probe(core: &Core, url: &str, cluster: u64) -> Result<Endpoint> {
+pub(super) async fn probe(
+    core: &Core,
+    operation: &'static str,
+    url: &str,
+    cluster: u64,
+) -> Result<Endpoint> {
     let endpoint = eligible(url, core.speaks_tls()).map_err(Error::of_config)?;
-    let mut request = members("sync_endpoints", Class::Probe);
+    let mut request = members(operation, Class::Probe);
     request.only = Some(core.endpoint(url)?);
     request.timeout = Some(core.config.connect_timeout.saturating_mul(2));
     request.hasty = true;

@@ -230,7 +230,7 @@ impl Core {
         let body = body.rest(self.config.max_receive_bytes).await;
         let body = body.map_err(|failure| Failed::of(failure, &target.endpoint))?;
         self.counting.bytes_received.add(body.len());
-        if !status.is_success() {
+        if !status.is_success() && !request.any_status {
             return Err(refused(status, &body, &request.path, endpoint));
         }
         Ok(Arrived {
