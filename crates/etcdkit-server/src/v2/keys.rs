@@ -8,7 +8,7 @@ use http::{Method, Response, StatusCode};
 use super::answer::Indexes;
 use super::form::Form;
 use super::parameters::Parameters;
-use super::{Call, answer, watch};
+use super::{Call, answer, auth, watch};
 use crate::body::Body;
 use crate::grpc::Status;
 use crate::node::Node;
@@ -31,6 +31,7 @@ async fn answered(call: &mut Call<'_>, rest: &[u8]) -> Result<Response<Body>, Ke
         .await
         .map_err(|cause| KeysError::new(ErrorCode::InvalidForm, cause, 0))?;
     let parameters = Parameters::read(call.method(), &form)?;
+    auth::admit(call.node(), &call.parts, rest, parameters.recursive).await?;
     let path = Path::of_key(rest);
     let node = call.node();
     let answer = match *call.method() {

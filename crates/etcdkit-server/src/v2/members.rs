@@ -5,7 +5,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::error::Category;
 
-use super::{Call, answer};
+use super::{Call, answer, auth};
 use crate::body::Body;
 use crate::http_api::text;
 use crate::node::Node;
@@ -15,6 +15,11 @@ use crate::service::cluster;
 const LONGEST_BODY: usize = 1024 * 1024;
 
 pub(super) async fn serve(call: &mut Call<'_>, id: &[u8]) -> Response<Body> {
+    if matches!(*call.method(), Method::POST | Method::PUT | Method::DELETE)
+        && let Err(refusal) = auth::require_root(call.node(), &call.parts).await
+    {
+        return *refusal;
+    }
     let id = String::from_utf8_lossy(id).into_owned();
     let response = match *call.method() {
         Method::GET => list(call.node(), &id),

@@ -3,6 +3,7 @@
 //! Answers are those of etcd 3.5.30 with `--enable-v2`, down to bytes and headers.
 
 mod answer;
+mod auth;
 mod form;
 mod keys;
 mod machines;
@@ -96,6 +97,7 @@ async fn route(v2: &V2, call: &mut Call<'_>) -> Response<Body> {
     let (service, rest) = rest.split_at(end.unwrap_or(rest.len()));
     match (service, rest) {
         (b"keys", key) => keys::serve(call, key).await,
+        (b"auth", rest) => auth::serve(call, rest).await,
         (b"machines", b"") => machines::serve(call),
         (b"members", id) => members::serve(call, id.strip_prefix(b"/").unwrap_or(id)).await,
         (b"stats", b"/store") => stats::store(call).await,
