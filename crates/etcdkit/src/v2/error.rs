@@ -91,6 +91,21 @@ impl Error {
         self.0.story.outcome
     }
 
+    /// Whether the same request may well succeed a little later: the failure is one of connections, of
+    /// time or of the cluster's state rather than of the request. For a write look at
+    /// [`outcome`](Self::outcome), too.
+    pub fn is_temporary(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Connect
+            | ErrorKind::Timeout
+            | ErrorKind::Disconnected
+            | ErrorKind::Server
+            | ErrorKind::LeaderElect => true,
+            ErrorKind::RaftInternal => !super::refusal::is_directory_bug(&self.0.cause),
+            _ => false,
+        }
+    }
+
     /// etcd's number of the error, such as 100, where the server named one.
     pub fn error_code(&self) -> Option<u32> {
         self.0.code

@@ -44,6 +44,7 @@ mod sync;
 mod trace;
 mod types;
 mod version;
+mod watch;
 
 use self::admin::Asker;
 pub use self::{
@@ -67,4 +68,5 @@ pub use self::{
     trace::Exchange,
     types::{Action, Event, Found, Leaves, Listing, Node, Response, Ttl, Walk},
     version::Version,
+    watch::{OpenWatch, Resync, ResyncReason, Watch, WatchEvent},
 };

@@ -1,0 +1,152 @@
+//! What a watch tells, one after the other: the session's questions and answers over the network.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Resync, ResyncReason, WatchEvent,
+    poll::{self, Ended},
+    scope::Scope,
+    session::{Ask, Heard, Listed, Session},
+};
+use crate::{
+    transport::backoff::Backoff,
+    v2::{Client, ErrorKind, Result, exec::Opened},
+};
+
+/// The pause before asking again what failed.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_LONGEST: Duration = Duration::from_secs(2);
+
+/// An answer without an event that took less than this was no silence, but somebody in between who
+/// does not hold connections.
+const SILENCE: Duration = Duration::from_secs(1);
+
+pub(super) struct Source {
+    client: Client,
+    session: Session,
+    /// Whether to list everything when changes are missed, or to fail.
+    resyncs: bool,
+    /// The answer that is being listened to.
+    opened: Option<(Opened, Instant)>,
+    pauses: Backoff,
+}
+
+impl Source {
+    pub(super) fn new(
+        client: Client,
+        scope: Scope,
+        from: Option<u64>,
+        longest_wait: Duration,
+        resyncs: bool,
+    ) -> Self {
+        Self {
+            client,
+            session: Session::new(scope, from, longest_wait),
+            resyncs,
+            opened: None,
+            pauses: Backoff::new(PAUSE_FIRST, PAUSE_LONGEST),
+        }
+    }
+
+    /// The first index that was not told yet, once a server was reached.
+    pub(super) fn next_index(&self) -> Option<u64> {
+        self.session.next()
+    }
+
+    /// Waits until a server listens on the watch's behalf, or has to be asked for everything.
+    pub(super) async fn arm(&mut self) -> Result<()> {
+        while self.opened.is_none()
+            && let Ask::Wait(index) = self.session.ask()
+        {
+            match poll::ask(&self.client, self.session.scope(), index).await {
+                Ok(opened) => {
+                    let now = Instant::now();
+                    self.session.began(opened.header.etcd_index, now);
+                    self.opened = Some((opened, now));
+                }
+                Err(error) if error.kind() == ErrorKind::EventIndexCleared => {
+                    self.session.cleared();
+                    if self.session.ask() == Ask::List && !self.resyncs {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be told next, after whatever failures that pass. Not to be cancelled midway by who
+    /// wants to go on: the answer that is listened to is lost then, though no event is.
+    pub(super) async fn next(&mut self) -> Result<WatchEvent> {
+        loop {
+            match self.step().await {
+                Ok(Some(event)) => return Ok(event),
+                Ok(None) => {}
+                Err(error) if error.is_temporary() => {
+                    tracing::debug!(%error, key = self.session.scope().named(), "a watch goes on");
+                    self.pause().await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<WatchEvent>> {
+        self.arm().await?;
+        let Some((opened, since)) = self.opened.take() else {
+            return self.list().await;
+        };
+        match poll::listen(&self.client, opened, self.session.wait()).await {
+            Ended::Event(event) => {
+                let index = event.index();
+                match self.session.heard(event.key(), event.action, index) {
+                    Heard::News => {
+                        self.pauses.reset();
+                        return Ok(Some(WatchEvent::Change(*event)));
+                    }
+                    Heard::Foreign => {}
+                    Heard::Old => self.pause().await,
+                }
+            }
+            Ended::Silent => {
+                self.session.silent();
+                match since.elapsed() < SILENCE {
+                    true => self.pause().await,
+                    false => self.pauses.reset(),
+                }
+            }
+            Ended::Broken(error) => {
+                tracing::debug!(%error, key = self.session.scope().named(), "a watch goes on");
+                self.pause().await;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn list(&mut self) -> Result<Option<WatchEvent>> {
+        let scope = self.session.scope();
+        let mut get = self.client.get(scope.named()).sorted().quorum();
+        if scope.is_recursive() {
+            get = get.recursive();
+        }
+        let found = get.await?;
+        let index = found.header.etcd_index;
+        let reason = match self.session.listed(index, Instant::now()) {
+            Listed::Needless => return Ok(None),
+            Listed::Cleared => ResyncReason::Cleared,
+            Listed::WentBack => ResyncReason::WentBack,
+        };
+        Ok(Some(WatchEvent::Resync(Resync {
+            reason,
+            node: found.node,
+            index,
+        })))
+    }
+
+    async fn pause(&mut self) {
+        sleep(self.pauses.next(fastrand::f64())).await;
+    }
+}
