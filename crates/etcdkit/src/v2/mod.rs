@@ -33,6 +33,8 @@ mod form;
 mod header;
 mod health;
 mod keys;
+mod leader;
+mod lock;
 mod machines;
 mod members;
 pub(crate) mod path;
@@ -62,6 +64,8 @@ pub use self::{
         CompareAndDelete, CompareAndSwap, Delete, DeleteDir, DropTtl, Exists, Get, GetValue, List,
         Refresh, Write,
     },
+    leader::{Campaign, Leader, LeaderOf, Leadership, Observer, SetLeader},
+    lock::{Lock, LockHolder, LockLost, LockLostReason, LockPlace, OpenLock, TryLock},
     members::{Member, Members},
     stats::{FollowerStats, LeaderInfo, LeaderStats, SelfStats, Stats, StoreStats},
     sync::{EndpointSync, RejectedEndpoint},
