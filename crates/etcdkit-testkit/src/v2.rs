@@ -1,1 +1,4 @@
 //! What the v2 API must do, and what servers answer to random requests of it.
+
+pub mod differential;
+pub mod http;

@@ -1,17 +1,11 @@
-//! One case: a seed, two fresh servers, a list of operations.
+//! One case: a seed, two fresh servers, a list of steps, whatever a step is.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, future::Future};
 
 use super::{
-    differences,
-    generate::Generator,
-    operation::Operation,
-    outcome::Outcome,
-    position::Position,
-    server::{BoxError, Server, ServerKind},
+    host::{BoxError, ServerKind},
     shrink,
 };
-use crate::etcd::Version;
 
 /// The two kinds of server to compare.
 #[derive(Clone, Debug)]
@@ -48,6 +42,47 @@ impl Report {
     }
 }
 
+/// Two fresh servers that are sent the same steps.
+pub(crate) trait Comparison: Sized + Send {
+    /// What is sent.
+    type Step: Clone + fmt::Debug + Send + Sync;
+    /// What comes of it.
+    type Answer: fmt::Debug + Send;
+
+    /// Starts both.
+    fn start(pair: &Pair) -> impl Future<Output = Result<Self, BoxError>> + Send;
+
+    /// Sends a step to both and compares what comes of it.
+    fn compare(
+        &mut self,
+        step: &Self::Step,
+        report: &mut Report,
+    ) -> impl Future<Output = Verdict<Self>> + Send;
+
+    /// The same step with one part less, in every way there is.
+    fn smaller(step: &Self::Step) -> Vec<Self::Step>;
+}
+
+/// What a step shows.
+pub(crate) enum Verdict<C: Comparison> {
+    /// The same answers, or answers that are meant to differ.
+    Alike,
+    /// Answers that are meant to differ, after which the servers have different states.
+    Parted,
+    /// A difference that is not meant to be.
+    Different(Box<Mismatch<C>>),
+}
+
+/// Two answers that differ, and what was sent, the step that they answer being the last.
+pub(crate) struct Mismatch<C: Comparison> {
+    /// What was sent, as it was sent.
+    pub(crate) sent: Vec<C::Step>,
+    /// What the server that is right answers.
+    pub(crate) real: C::Answer,
+    /// What the other one answers.
+    pub(crate) other: C::Answer,
+}
+
 /// A difference that is not a deliberate one.
 #[derive(Debug)]
 pub struct Failure {
@@ -55,7 +90,9 @@ pub struct Failure {
     real: String,
     other: String,
     found_after: usize,
-    mismatch: Mismatch,
+    sent: Vec<String>,
+    real_answer: String,
+    other_answer: String,
 }
 
 impl fmt::Display for Failure {
@@ -66,96 +103,61 @@ impl fmt::Display for Failure {
             self.real, self.other, self.seed, self.found_after, self.seed
         )?;
         writeln!(f, "The shortest list of operations that shows it:")?;
-        for (index, operation) in self.mismatch.sent.iter().enumerate() {
-            writeln!(f, "{:3}: {}", index + 1, cut(&format!("{operation:?}")))?;
+        for (index, step) in self.sent.iter().enumerate() {
+            writeln!(f, "{:3}: {step}", index + 1)?;
         }
         writeln!(f, "To the last one the answers are")?;
-        writeln!(
-            f,
-            "  {}: {}",
-            self.real,
-            cut(&format!("{:?}", self.mismatch.real))
-        )?;
-        write!(
-            f,
-            "  {}: {}",
-            self.other,
-            cut(&format!("{:?}", self.mismatch.other))
-        )
+        writeln!(f, "  {}: {}", self.real, self.real_answer)?;
+        write!(f, "  {}: {}", self.other, self.other_answer)
     }
 }
 
 /// Large values would bury the rest of a report.
-fn cut(text: &str) -> String {
+fn cut(shown: &impl fmt::Debug) -> String {
     const LONGEST: usize = 4_000;
+    let text = format!("{shown:?}");
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
-        None => text.to_owned(),
+        None => text,
     }
 }
 
-/// Two answers that differ, and what was sent, the operation that they answer being the last.
-#[derive(Clone, Debug)]
-pub(super) struct Mismatch {
-    sent: Vec<Operation>,
-    real: Outcome,
-    other: Outcome,
-}
-
-/// Runs `operations` random operations made from `seed` on two fresh servers.
-///
-/// # Errors
-///
-/// A [`Failure`] (boxed) with the shortest list of operations found that shows the difference; other
-/// errors when a server does not start.
-pub async fn run_case(
+/// Sends the steps that were made from `seed` to two fresh servers, and shortens the list if they
+/// differ.
+pub(crate) async fn run<C: Comparison>(
     pair: &Pair,
     seed: u64,
-    operations: usize,
+    steps: Vec<C::Step>,
 ) -> Result<Result<Report, Box<Failure>>, BoxError> {
-    let mut servers = Servers::start(pair).await?;
-    let mut generator = Generator::new(seed, pair.real.version());
-    let mut sent = Vec::new();
     let mut report = Report::default();
-
-    let mut verdict = Verdict::Alike;
-    while matches!(verdict, Verdict::Alike) && sent.len() < operations {
-        let operation = generator.next();
-        verdict = servers.compare(&operation, &mut report).await;
-        sent.push(operation);
-    }
-    let mut last_operations = generator.last_operations().into_iter();
-    while matches!(verdict, Verdict::Alike)
-        && let Some(operation) = last_operations.next()
-    {
-        verdict = servers.compare(&operation, &mut report).await;
-        sent.push(operation);
-    }
-    report.operations = sent.len();
-    drop(servers);
-
-    let Verdict::Different(mismatch) = verdict else {
+    let Some(mismatch) = replay::<C>(pair, &steps, &mut report).await? else {
         return Ok(Ok(report));
     };
-    let found_after = sent.len();
-    let mismatch = shrink::shrink(pair, sent, *mismatch).await?;
+    let found_after = report.operations;
+    let mut sent = steps;
+    sent.truncate(found_after);
+    let mismatch = shrink::shrink::<C>(pair, sent, mismatch).await?;
     Ok(Err(Box::new(Failure {
         seed,
         real: pair.real.to_string(),
         other: pair.other.to_string(),
         found_after,
-        mismatch,
+        sent: mismatch.sent.iter().map(cut).collect(),
+        real_answer: cut(&mismatch.real),
+        other_answer: cut(&mismatch.other),
     })))
 }
 
-/// Sends a fixed list to two fresh servers, up to the first difference.
-pub(super) async fn replay(
+/// Sends a list to two fresh servers, up to the first difference.
+pub(super) async fn replay<C: Comparison>(
     pair: &Pair,
-    operations: &[Operation],
-) -> Result<Option<Mismatch>, BoxError> {
-    let mut servers = Servers::start(pair).await?;
-    for operation in operations {
-        match servers.compare(operation, &mut Report::default()).await {
+    steps: &[C::Step],
+    report: &mut Report,
+) -> Result<Option<Mismatch<C>>, BoxError> {
+    let mut servers = C::start(pair).await?;
+    for step in steps {
+        report.operations += 1;
+        match servers.compare(step, report).await {
             Verdict::Alike => {}
             Verdict::Parted => return Ok(None),
             Verdict::Different(mismatch) => return Ok(Some(*mismatch)),
@@ -164,70 +166,9 @@ pub(super) async fn replay(
     Ok(None)
 }
 
-impl Mismatch {
-    /// How many operations it took.
+impl<C: Comparison> Mismatch<C> {
+    /// How many steps it took.
     pub(super) fn length(&self) -> usize {
         self.sent.len()
     }
-}
-
-/// Two servers with the same history.
-struct Servers {
-    version: Version,
-    real: Server,
-    other: Server,
-    position: Position,
-    sent: Vec<Operation>,
-}
-
-impl Servers {
-    async fn start(pair: &Pair) -> Result<Self, BoxError> {
-        let real = Server::start(&pair.real, None).await?;
-        let other = Server::start(&pair.other, Some(real.identity())).await?;
-        Ok(Self {
-            version: pair.real.version(),
-            position: Position::start(real.identity().member.clone()),
-            real,
-            other,
-            sent: Vec::new(),
-        })
-    }
-
-    /// Sends an operation to both and compares what comes of it.
-    async fn compare(&mut self, operation: &Operation, report: &mut Report) -> Verdict {
-        let operation = self.position.resolve(operation);
-        let (real, other) = tokio::join!(self.real.apply(&operation), self.other.apply(&operation));
-        self.position.observe(&operation, &real);
-        self.sent.push(operation.clone());
-        report.answers += real.count();
-        report.errors += usize::from(real.answer().is_none());
-        let late = matches!(real, Outcome::Late(_));
-        if real == other && !late {
-            return Verdict::Alike;
-        }
-        match differences::explain(self.version, &operation, &real, &other) {
-            Some(difference) => {
-                *report.differences.entry(difference.name).or_default() += 1;
-                match differences::have_parted(&operation, &real, &other) {
-                    true => Verdict::Parted,
-                    false => Verdict::Alike,
-                }
-            }
-            None => Verdict::Different(Box::new(Mismatch {
-                sent: self.sent.clone(),
-                real,
-                other,
-            })),
-        }
-    }
-}
-
-/// What an operation shows.
-enum Verdict {
-    /// The same answers, or answers that are meant to differ.
-    Alike,
-    /// Answers that are meant to differ, after which the servers have different states.
-    Parted,
-    /// A difference that is not meant to be.
-    Different(Box<Mismatch>),
 }

@@ -12,50 +12,18 @@ use etcdkit_proto::etcdserverpb::downgrade_request::DowngradeAction;
 use self::excuses::*;
 use super::{
     calls::{Answer, Call},
+    difference::{Difference, Versions},
     operation::{Operation, QueueAnswer, WatchAnswer, WatchCall},
     outcome::Outcome,
 };
 use crate::etcd::Version;
-
-/// A way in which the embedded server is meant to answer differently.
-#[derive(Debug)]
-pub struct Difference {
-    /// A short name for reports.
-    pub name: &'static str,
-    /// Why it is right.
-    pub reason: &'static str,
-    /// The versions of etcd that show it.
-    pub versions: Versions,
-    excuses: fn(&Operation, real: &Outcome, embedded: &Outcome) -> bool,
-}
-
-/// Which versions of etcd.
-#[derive(Clone, Copy, Debug)]
-pub enum Versions {
-    /// Every version.
-    All,
-    /// Those before this one, which answers as the embedded server does.
-    Before(Version),
-    /// This one and those after it.
-    Since(Version),
-}
-
-impl Versions {
-    fn contain(self, version: Version) -> bool {
-        match self {
-            Self::All => true,
-            Self::Before(first) => version < first,
-            Self::Since(first) => version >= first,
-        }
-    }
-}
 
 const V3_5: Version = Version::new(3, 5, 0);
 const V3_6: Version = Version::new(3, 6, 0);
 const V3_7: Version = Version::new(3, 7, 0);
 
 /// The list.
-pub const DIFFERENCES: &[Difference] = &[
+pub const DIFFERENCES: &[Difference<Operation, Outcome>] = &[
     Difference {
         name: "unknown sort order",
         reason: "3.6 refuses it; before, it meant unsorted",
@@ -341,18 +309,6 @@ pub const DIFFERENCES: &[Difference] = &[
 
 /// The CRC-32C of `key`, the name of the bucket that `HashKV` covers.
 const HASH_OF_NOTHING: u32 = 1_084_519_789;
-
-/// The deliberate difference that explains these two answers, if there is one.
-pub(super) fn explain(
-    version: Version,
-    operation: &Operation,
-    real: &Outcome,
-    embedded: &Outcome,
-) -> Option<&'static Difference> {
-    DIFFERENCES.iter().find(|difference| {
-        difference.versions.contain(version) && (difference.excuses)(operation, real, embedded)
-    })
-}
 
 /// Whether servers that answered so have different states now, so that nothing more can be compared.
 pub(super) fn have_parted(operation: &Operation, real: &Outcome, embedded: &Outcome) -> bool {

@@ -20,10 +20,10 @@ use self::stream::Stream;
 use super::{
     calls::Answer,
     history::History,
+    host::BoxError,
     operation::WatchCall,
     outcome::Outcome,
     pipe::{Pipe, Received},
-    server::BoxError,
 };
 use crate::etcd::Version;
 
