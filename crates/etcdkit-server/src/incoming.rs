@@ -8,7 +8,11 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 
 /// What follows a request's headers, over either version of HTTP.
-pub(crate) struct Incoming(Source);
+pub(crate) struct Incoming {
+    source: Source,
+    /// Whether all of it was taken.
+    is_read: bool,
+}
 
 enum Source {
     Http1(hyper::body::Incoming),
@@ -45,15 +49,24 @@ impl Incoming {
     }
 }
 
+impl From<Source> for Incoming {
+    fn from(source: Source) -> Self {
+        Self {
+            source,
+            is_read: false,
+        }
+    }
+}
+
 impl From<hyper::body::Incoming> for Incoming {
     fn from(body: hyper::body::Incoming) -> Self {
-        Self(Source::Http1(body))
+        Source::Http1(body).into()
     }
 }
 
 impl From<h2::RecvStream> for Incoming {
     fn from(body: h2::RecvStream) -> Self {
-        Self(Source::Http2(body))
+        Source::Http2(body).into()
     }
 }
 
@@ -65,10 +78,12 @@ impl Body for Incoming {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.0 {
-            Source::Http1(body) => Pin::new(body).poll_frame(cx).map_err(|_| Broken),
+        let frame = match &mut self.source {
+            Source::Http1(body) => {
+                ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(|_| Broken))
+            }
             // Trailers of a request mean nothing in gRPC.
-            Source::Http2(body) => Poll::Ready(match ready!(body.poll_data(cx)) {
+            Source::Http2(body) => match ready!(body.poll_data(cx)) {
                 Some(Ok(data)) => {
                     // Fails only for more than has come.
                     let _ = body.flow_control().release_capacity(data.len());
@@ -76,14 +91,17 @@ impl Body for Incoming {
                 }
                 Some(Err(_)) => Some(Err(Broken)),
                 None => None,
-            }),
-        }
+            },
+        };
+        self.is_read |= frame.is_none();
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Source::Http1(body) => body.is_end_stream(),
-            Source::Http2(body) => body.is_end_stream(),
-        }
+        self.is_read
+            || match &self.source {
+                Source::Http1(body) => body.is_end_stream(),
+                Source::Http2(body) => body.is_end_stream(),
+            }
     }
 }

@@ -392,6 +392,23 @@ async fn http_1_0_pipelines_and_expectations() {
     );
     raw.send("value=1").await;
     assert_eq!(raw.reply(true).await.status, CREATED);
+
+    // Bodies that mean nothing are passed over, unless they are long or still to be asked for.
+    let head = "PUT /v2/keys/e HTTP/1.1\r\nHost: x\r\n";
+    for (headers, body, is_last) in [
+        ("Expect: 100-continue\r\n", 0, false),
+        ("Content-Length: 200000\r\n", 200_000, false),
+        ("Content-Length: 300000\r\n", 300_000, true),
+        ("Expect: 100-continue\r\nContent-Length: 7\r\n", 0, true),
+    ] {
+        let mut raw = Raw::connect(&server).await;
+        raw.send(format!("{head}{headers}\r\n{}", "v".repeat(body)))
+            .await;
+        let reply = raw.reply(true).await;
+        assert_eq!(reply.status, OK, "{headers}");
+        let connection = reply.header("Connection");
+        assert_eq!(connection, is_last.then_some("close"), "{headers}");
+    }
 }
 
 #[tokio::test]

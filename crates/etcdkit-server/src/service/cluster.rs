@@ -141,6 +141,15 @@ pub(crate) fn check_peer_url(url: &str) -> Result<(), String> {
     }
     let has_path = url.splitn(4, '/').nth(3).is_some();
     let authority = rest.trim_start_matches('/').split('/').next();
+    let port = authority.and_then(|authority| authority.rsplit_once(':'));
+    if let Some((_, port)) = port
+        && !port.ends_with(']')
+        && !port.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Err(format!(
+            "parse \"{url}\": invalid port \":{port}\" after host"
+        ));
+    }
     // A host may be missing, as in `http://:2380`, which is no URI.
     let authority = authority.filter(|authority| !authority.starts_with(':'));
     let port = match authority.map(str::parse::<Authority>) {
@@ -174,6 +183,7 @@ mod tests {
             "http://a:1/",
             "http://a:1/b",
             "ftp://a:1",
+            "http://a:b",
             "http://",
         ] {
             assert!(check_peer_url(url).is_err(), "{url}");

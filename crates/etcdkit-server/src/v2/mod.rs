@@ -20,6 +20,7 @@ use std::sync::Arc;
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
+use http_body::Body as _;
 use time::OffsetDateTime;
 
 use crate::body::Body;
@@ -109,7 +110,10 @@ async fn route(v2: &V2, call: &mut Call<'_>) -> Response<Body> {
 
 /// Takes what is left of a request's body. Whether the next request may follow it.
 async fn finish(call: &mut Call<'_>) -> bool {
-    // A client that waits for leave to send its body was not given it.
-    let unasked = !call.parts.headers.contains_key(EXPECT);
-    unasked && call.body.read(LONGEST_LEFTOVER).await.is_ok()
+    if call.body.is_end_stream() {
+        return true;
+    }
+    // Whoever waits for leave to send a body was not given it.
+    let is_coming = !call.parts.headers.contains_key(EXPECT);
+    is_coming && call.body.read(LONGEST_LEFTOVER).await.is_ok()
 }
