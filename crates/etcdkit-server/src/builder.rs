@@ -45,6 +45,7 @@ pub struct ServerBuilder {
     auto_compaction: AutoCompaction,
     lease_checkpoints: bool,
     enable_v2: bool,
+    v2_modules: bool,
     watch_progress_notify_interval: Duration,
     tls: Option<ServerTls>,
     auth_token: AuthToken,
@@ -78,6 +79,7 @@ impl Default for ServerBuilder {
             auto_compaction: AutoCompaction::Off,
             lease_checkpoints: false,
             enable_v2: false,
+            v2_modules: false,
             watch_progress_notify_interval: Duration::from_secs(10 * 60),
             tls: None,
             auth_token: AuthToken::default(),
@@ -232,6 +234,18 @@ impl ServerBuilder {
     /// used without the option in between.
     pub fn enable_v2(mut self, on: bool) -> Self {
         self.enable_v2 = on;
+        self
+    }
+
+    /// Whether to answer, beside the v2 API, what only etcd 0.x has and its clients may still call; not unless
+    /// set. With it the v2 API is answered, too.
+    ///
+    /// * `/mod/v2/lock/NAME` and `/mod/v2/leader/NAME`, as 0.2 and 0.3 have them: the server waits for the lock on
+    ///   behalf of the client, whose place in the queue goes with its connection. Queues are keys below
+    ///   `/_etcd/mod/lock`, and permissions for those decide who may use them.
+    /// * `/v2/leader`, and on the client port `/v2/admin/machines`, `/v2/admin/config` and `/etcdURL`.
+    pub fn v2_modules(mut self, on: bool) -> Self {
+        self.v2_modules = on;
         self
     }
 
@@ -422,7 +436,8 @@ impl ServerBuilder {
             quota: Quota::new(self.quota_backend_bytes),
             auto_compaction: self.auto_compaction,
             lease_checkpoints: self.lease_checkpoints,
-            enable_v2: self.enable_v2,
+            enable_v2: self.enable_v2 || self.v2_modules,
+            v2_modules: self.v2_modules,
             watch_progress_notify_interval: self
                 .watch_progress_notify_interval
                 .max(SHORTEST_PROGRESS_INTERVAL),
@@ -453,6 +468,7 @@ pub(crate) struct Config {
     pub(crate) auto_compaction: AutoCompaction,
     pub(crate) lease_checkpoints: bool,
     pub(crate) enable_v2: bool,
+    pub(crate) v2_modules: bool,
     pub(crate) watch_progress_notify_interval: Duration,
     pub(crate) security: Security,
     pub(crate) gate: Gate,

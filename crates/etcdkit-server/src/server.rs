@@ -95,7 +95,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
             quota: config.quota,
         },
         leadership,
-        v2: config.enable_v2.then(V2::start),
+        v2: config.enable_v2.then(|| V2::start(config.v2_modules)),
         metrics: Metrics::default(),
         faults: Board::new(stop.clone()),
         stopping,

@@ -33,6 +33,7 @@ async fn serve(args: &ServeArgs) -> Result {
         .auto_compaction(args.storage.auto_compaction()?)
         .lease_checkpoints(args.storage.lease_checkpoints()?)
         .enable_v2(args.v2.enable_v2)
+        .v2_modules(args.v2.enable_v2_modules)
         .watch_progress_notify_interval(args.limits.watch_progress_notify_interval);
     for address in args.network.addresses() {
         builder = builder.listen(address);

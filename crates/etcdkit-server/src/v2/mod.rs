@@ -9,6 +9,7 @@ mod keys;
 mod machines;
 mod media_type;
 mod members;
+mod modules;
 pub(crate) mod own;
 mod parameters;
 mod path;
@@ -27,6 +28,7 @@ use crate::body::Body;
 use crate::connection::Line;
 use crate::incoming::Incoming;
 use crate::node::Node;
+use modules::Modules;
 use path::Path;
 
 /// How much of a body that nobody reads Go's server takes, so that the connection can go on.
@@ -36,12 +38,16 @@ const LONGEST_LEFTOVER: usize = 256 * 1024;
 pub(crate) struct V2 {
     /// Since when the member runs, and leads.
     started: OffsetDateTime,
+    /// What only 0.x has, if it is answered.
+    modules: Option<Modules>,
 }
 
 impl V2 {
-    pub(crate) fn start() -> Self {
+    /// Knows nothing yet. `modules`: whether to answer what only 0.x has.
+    pub(crate) fn start(modules: bool) -> Self {
         Self {
             started: OffsetDateTime::now_utc(),
+            modules: modules.then(Modules::default),
         }
     }
 }
@@ -91,6 +97,11 @@ pub(crate) async fn serve(line: &Arc<Line>, request: Request<Incoming>) -> Respo
 
 async fn route(v2: &V2, call: &mut Call<'_>) -> Response<Body> {
     let path = std::mem::take(&mut call.path);
+    if let Some(modules) = &v2.modules
+        && let Some(response) = modules::serve(modules, call, &path).await
+    {
+        return response;
+    }
     let Some(rest) = path.strip_prefix(b"/v2/") else {
         return answer::not_found();
     };

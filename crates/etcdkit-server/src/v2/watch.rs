@@ -16,6 +16,7 @@ use super::keys::failed;
 use super::parameters::Parameters;
 use crate::body::Body;
 use crate::connection::Line;
+use crate::node::Node;
 
 /// Begins a watch. The headers go at once, and the body is one event, or every one with `stream`.
 pub(super) fn open(
@@ -39,7 +40,7 @@ pub(super) fn open(
         .map_err(failed)?;
     let watching = Watching {
         line: Arc::clone(call.line),
-        watch: watch?,
+        watch: Watch::new(&call.line.node, watch?),
         can_be_cut: call.parts.version <= Version::HTTP_11,
     };
     let events = stream::unfold(watching, async |watching| {
@@ -50,36 +51,23 @@ pub(super) fn open(
     Ok(answer::with_indexes(response, Indexes::of(node, index)))
 }
 
-/// An open watch, which ends with the client's connection.
+/// A watch that a client is told of, which ends with its connection.
 struct Watching {
     line: Arc<Line>,
-    watch: WatchId,
+    watch: Watch,
     can_be_cut: bool,
 }
 
 impl Watching {
     /// The next event; `None` when there will be none.
     async fn next(&self) -> Option<Event> {
-        let node = &self.line.node;
-        let mut stopping = node.stopping.clone();
+        let mut stopping = self.line.node.stopping.clone();
         tokio::select! {
-            next = self.next_event() => return next,
+            next = self.watch.next() => return next,
             // An error means that the server is gone.
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
         self.stopped().await
-    }
-
-    async fn next_event(&self) -> Option<Event> {
-        poll_fn(|cx| {
-            let applier = &self.line.node.applier;
-            match applier.watching(|_, hub| hub.next_v2(self.watch, cx.waker())) {
-                Ok(Next::Event(event)) => Poll::Ready(Some(*event)),
-                Ok(Next::Idle) => Poll::Pending,
-                Ok(Next::End) | Err(_) => Poll::Ready(None),
-            }
-        })
-        .await
     }
 
     /// Lets the client know that nothing has happened: the body of a member that stops does not come to its end.
@@ -92,10 +80,38 @@ impl Watching {
     }
 }
 
-impl Drop for Watching {
+/// An open watch of a key or directory.
+pub(super) struct Watch {
+    node: Arc<Node>,
+    id: WatchId,
+}
+
+impl Watch {
+    /// One that the node's hub has just opened.
+    pub(super) fn new(node: &Arc<Node>, id: WatchId) -> Self {
+        Self {
+            node: Arc::clone(node),
+            id,
+        }
+    }
+
+    /// The next event; `None` when there will be none.
+    pub(super) async fn next(&self) -> Option<Event> {
+        poll_fn(|cx| {
+            let applier = &self.node.applier;
+            match applier.watching(|_, hub| hub.next_v2(self.id, cx.waker())) {
+                Ok(Next::Event(event)) => Poll::Ready(Some(*event)),
+                Ok(Next::Idle) => Poll::Pending,
+                Ok(Next::End) | Err(_) => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Watch {
     fn drop(&mut self) {
-        let applier = &self.line.node.applier;
         // Fails only for an engine that nobody can use any more.
-        let _ = applier.watching(|_, hub| hub.close_v2(self.watch));
+        let _ = self.node.applier.watching(|_, hub| hub.close_v2(self.id));
     }
 }
