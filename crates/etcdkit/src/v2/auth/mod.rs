@@ -18,7 +18,7 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = etcdkit_server::Server::builder().enable_v2(true).start().await?;
     /// # let endpoint = server.endpoint();

@@ -14,7 +14,7 @@ use crate::v2::{AdminRequest, Asker, Call, Client, Error, ErrorKind, Result, req
 ///
 /// # Examples
 ///
-/// ```no_run
+/// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = etcdkit_server::Server::builder().enable_v2(true).start().await?;
 /// # let client = etcdkit::v2::Client::connect(server.endpoint()).await?;
