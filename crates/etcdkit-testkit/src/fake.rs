@@ -1,6 +1,8 @@
 //! Servers that misbehave: a gRPC server that does whatever a test says, and an endpoint that says
 //! nothing.
 
+pub mod http1;
+
 use std::{
     future::poll_fn,
     io,

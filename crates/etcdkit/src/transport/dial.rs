@@ -146,28 +146,30 @@ impl Dialer {
         Err(failed(io::Error::other(super::endpoint::NO_TLS)))
     }
 
-    /// Boxes a stream. Where HTTP/2 is spoken on it in the clear, it tells a server that expects
-    /// something else from one that is not there; under TLS the handshake tells, and in HTTP/1.1
-    /// servers answer in plain text.
+    /// Boxes a stream. In the clear it tells a server that expects something else from one that is not
+    /// there; under TLS the handshake tells.
     fn boxed(&self, io: impl Io, endpoint: &Endpoint) -> BoxedIo {
-        if endpoint.tls || self.protocol == Protocol::Http1 {
+        if endpoint.tls {
             return Box::new(io);
         }
+        let protocol = self.protocol;
         let advice = match endpoint.address {
             Address::Tcp { .. } => "if it expects TLS, its endpoint begins with https://",
             Address::Unix(_) => "if it expects TLS, its endpoint begins with unixs:",
         };
-        Box::new(FirstWords::new(io, move |first| plain_first(first, advice)))
+        Box::new(FirstWords::new(io, move |first| {
+            plain_first(first, protocol, advice)
+        }))
     }
 }
 
 /// What the first words of a server mean that was spoken to in the clear.
-fn plain_first(first: First, advice: &str) -> io::Result<()> {
+fn plain_first(first: First, protocol: Protocol, advice: &str) -> io::Result<()> {
     let what = match first {
         // An HTTP/2 server begins with a SETTINGS frame and thus with the upper byte of a small
         // length. TLS begins an alert with 0x15, an HTTP/1 server with the H of HTTP.
         First::Byte(0x15) => "it answers in TLS".to_owned(),
-        First::Byte(b'H') => "it answers in HTTP/1".to_owned(),
+        First::Byte(b'H') if protocol == Protocol::Http2 => "it answers in HTTP/1".to_owned(),
         First::Byte(_) => return Ok(()),
         // Go's TLS server hangs up without an alert.
         First::Failed(error) => format!("it closed the connection without a word ({error})"),

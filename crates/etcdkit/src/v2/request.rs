@@ -33,7 +33,7 @@ pub(crate) struct Request {
     pub(crate) only: Option<Endpoint>,
     /// Whether an answer of any status is an answer, not an error.
     pub(crate) any_status: bool,
-    /// Whether to give up as soon as no endpoint can be reached, instead of waiting for one.
+    /// Whether to give up as soon as all endpoints have failed, instead of trying them again.
     pub(crate) hasty: bool,
 }
 

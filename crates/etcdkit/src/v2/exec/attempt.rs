@@ -25,13 +25,13 @@ use crate::{
 pub(super) struct Failed {
     pub(super) ending: Ending,
     pub(super) error: Error,
-    /// Why no connection came about, if that is it.
+    /// Whether it is because no connection came about.
     pub(super) unreachable: bool,
 }
 
 impl Failed {
     fn of(failure: Failure, endpoint: &Endpoint) -> Self {
-        let unreachable = matches!(failure, Failure::Unreachable(_));
+        let unreachable = matches!(failure, Failure::Unreachable(_) | Failure::Rejected(_));
         let (ending, error) = explain(failure);
         Self {
             ending,

@@ -264,8 +264,7 @@ impl<'a> Run<'a> {
             return Err(self.conclude(error));
         }
         let elsewhere = self.has_other(place);
-        let all_unreachable = unreachable && !elsewhere && self.request.hasty;
-        if all_unreachable {
+        if self.request.hasty && !elsewhere {
             return Err(self.conclude(error));
         }
         observe::retry(self.request.operation, &error);
@@ -300,8 +299,8 @@ impl<'a> Run<'a> {
     }
 
     fn conclude(&mut self, error: Error) -> Error {
-        let error = match (error.kind(), self.unreachable.len()) {
-            (kind @ (ErrorKind::Connect | ErrorKind::Tls), 1..) => {
+        let error = match (error.kind(), error.status(), self.unreachable.len()) {
+            (kind @ (ErrorKind::Connect | ErrorKind::Tls), None, 1..) => {
                 let causes = self.unreachable.join("; ");
                 let what = format!("no endpoint can be reached ({causes})");
                 Error::new(kind, what).with_source(error)
