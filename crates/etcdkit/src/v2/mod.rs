@@ -37,6 +37,7 @@ mod leader;
 mod lock;
 mod machines;
 mod members;
+pub mod migrate;
 pub(crate) mod path;
 mod redirect;
 mod refusal;
@@ -67,6 +68,7 @@ pub use self::{
     leader::{Campaign, Leader, LeaderOf, Leadership, Observer, SetLeader},
     lock::{Lock, LockHolder, LockLost, LockLostReason, LockPlace, OpenLock, TryLock},
     members::{Member, Members},
+    migrate::Migration,
     stats::{FollowerStats, LeaderInfo, LeaderStats, SelfStats, Stats, StoreStats},
     sync::{EndpointSync, RejectedEndpoint},
     trace::Exchange,
