@@ -1,6 +1,7 @@
 //! The tree: its state, reads, and what all changes have in common.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::stats::Stats;
 use super::stored::Journal;
 
 /// What a request did or found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The body of the answer. Its paths are those that users see.
     pub event: Event,
@@ -24,6 +25,17 @@ pub struct Answer {
     pub etcd_index: u64,
     /// Whether there was nothing before, which HTTP says with the status 201.
     pub is_created: bool,
+}
+
+/// Without values, which may be secret.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("action", &self.event.action)
+            .field("etcd_index", &self.etcd_index)
+            .field("is_created", &self.is_created)
+            .finish()
+    }
 }
 
 /// An event that is published, for [`Watchers`](super::Watchers).
