@@ -7,6 +7,7 @@ use std::task::Waker;
 use etcdkit_proto::{Code, EtcdError};
 #[cfg(feature = "durable")]
 use etcdkit_store::Batch;
+use etcdkit_store::v2::Tree;
 use etcdkit_store::{Position, Store};
 
 #[cfg(feature = "durable")]
@@ -123,6 +124,28 @@ impl Applier {
             return Ok(answer?);
         }
         self.read(ask)
+    }
+
+    /// Answers a question about the keys of v2, which have no revisions either.
+    ///
+    /// Refused when the tree holds what was staged in vain, because the disk is full or failing: unlike leases, its
+    /// keys are data, and a value that nobody was told is stored must not be read.
+    pub(crate) async fn ask_v2<T>(&self, ask: impl FnOnce(&Tree) -> T) -> Result<T, Status> {
+        #[cfg(feature = "durable")]
+        if let Some(commits) = &self.durable {
+            let (answer, ticket) = {
+                let store = self.store.read().map_err(broken)?;
+                if !store.v2().is_published() {
+                    commits.check()?;
+                }
+                (ask(store.v2()), commits.ticket(store.has_changes()))
+            };
+            if let Some(ticket) = ticket {
+                ticket.wait().await?;
+            }
+            return Ok(answer);
+        }
+        self.read(|store| Ok(ask(store.v2())))
     }
 
     /// Returns once the backend has removed what was compacted.

@@ -111,7 +111,7 @@ pub(crate) async fn start(config: Config) -> Result<Server, StartError> {
             })?),
             None => None,
         };
-    v2::own::note_start(&node);
+    v2::own::note_start(&node).await;
     let connections = Arc::new(Connections::new(Arc::clone(&node), config.security, stop));
     let mut tasks = JoinSet::new();
     tasks.spawn(auto_compaction::run(Arc::clone(&node)));

@@ -2,19 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io;
+mod common;
+
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use common::disk::MemoryDisk;
 use etcdkit_proto::etcdserverpb::{
     AlarmRequest, CompactionRequest, DefragmentRequest, HashKvRequest, HashKvResponse,
     LeaseGrantRequest, LeaseLeasesRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest,
     StatusRequest, StatusResponse, auth_client::AuthClient, kv_client::KvClient,
     lease_client::LeaseClient, maintenance_client::MaintenanceClient,
 };
-use etcdkit_server::{DataError, Disk, Server, StartError};
+use etcdkit_server::{DataError, Server, StartError};
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -308,59 +310,6 @@ async fn damage_is_never_taken_for_data() {
         }
     }
     assert!(noticed > 0);
-}
-
-/// A disk in memory that can be told to fail.
-#[derive(Debug, Default)]
-struct MemoryDisk {
-    bytes: Mutex<Vec<u8>>,
-    syncs: AtomicU64,
-    fails: AtomicBool,
-    is_full: AtomicBool,
-}
-
-impl MemoryDisk {
-    fn check(&self) -> io::Result<()> {
-        if self.fails.load(Ordering::Relaxed) {
-            return Err(io::Error::other("the cable fell out"));
-        }
-        if self.is_full.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        Ok(())
-    }
-}
-
-impl Disk for MemoryDisk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.bytes.lock().unwrap().len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let bytes = self.bytes.lock().unwrap();
-        let part = bytes.get(offset as usize..offset as usize + out.len());
-        out.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.check()?;
-        let mut bytes = self.bytes.lock().unwrap();
-        bytes[offset as usize..offset as usize + data.len()].copy_from_slice(data);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.check()?;
-        self.bytes.lock().unwrap().resize(len as usize, 0);
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.check()?;
-        self.syncs.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
 }
 
 #[tokio::test]

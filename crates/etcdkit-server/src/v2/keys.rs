@@ -69,7 +69,7 @@ async fn read(
     if parameters.quorum && method == Method::GET {
         return node.applier.apply(|store| Ok(get(store.v2()))).await;
     }
-    node.applier.ask(|store| Ok(get(store.v2()))).await
+    node.applier.ask_v2(get).await
 }
 
 async fn write(

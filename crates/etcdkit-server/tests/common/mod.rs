@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code)] // each test binary uses its part
 
+pub(crate) mod disk;
 pub(crate) mod raw;
 
 use std::task::{Context, Poll};

@@ -99,6 +99,11 @@ impl Tree {
         self.published
     }
 
+    /// Whether watches may know of every change.
+    pub fn is_published(&self) -> bool {
+        self.published == self.index
+    }
+
     /// Reads a key, or a directory with what is in it: one level, or all with `recursive`. Names that start with
     /// `_` are left out, unless they are asked for themselves.
     ///

@@ -357,7 +357,7 @@ async fn look<T>(
     node: &Node,
     look: impl FnOnce(Auth<'_>) -> Result<T, AuthError>,
 ) -> Result<T, Refusal> {
-    let found = node.applier.ask(|store| Ok(look(Auth::of(store.v2()))));
+    let found = node.applier.ask_v2(|tree| look(Auth::of(tree)));
     Ok(found.await??)
 }
 

@@ -1,0 +1,64 @@
+//! Keys of the v2 API that end by themselves.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::raw::Raw;
+use etcdkit_server::Server;
+
+async fn start() -> (Server, Raw) {
+    let server = Server::builder().enable_v2(true).start().await.unwrap();
+    let raw = Raw::connect(&server).await;
+    (server, raw)
+}
+
+#[tokio::test]
+async fn a_key_ends_at_a_tick_after_its_time() {
+    let (server, mut raw) = start().await;
+    let mut watch = Raw::connect(&server).await;
+    let began = Instant::now();
+    raw.put("/v2/keys/long", "ttl=1000").await;
+    raw.put("/v2/keys/a", "ttl=1").await;
+    raw.put("/v2/keys/b", "ttl=0").await;
+    let reply = watch.get("/v2/keys/b?wait=true&waitIndex=7").await;
+    assert!(reply.body.starts_with(r#"{"action":"expire""#), "{reply}");
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let reply = watch.get("/v2/keys/a?wait=true&waitIndex=7").await;
+    assert!(reply.body.starts_with(r#"{"action":"expire""#), "{reply}");
+    let elapsed = began.elapsed();
+    assert!(elapsed >= Duration::from_secs(1), "{elapsed:?}");
+    // Half a second for the tick, and as much for a busy machine.
+    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+    assert_eq!(raw.get("/v2/keys/long").await.status, "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn nothing_ends_without_a_leader_and_all_that_is_due_with_the_next() {
+    let (server, mut raw) = start().await;
+    raw.put("/v2/keys/a", "ttl=30").await;
+    server.faults().lose_leader();
+    server.advance_time(Duration::from_millis(64_900));
+    let overdue = raw.get("/v2/keys/a").await;
+    assert!(overdue.body.contains("\"ttl\":-34,"), "{overdue}");
+    server.faults().regain_leader();
+    let mut watch = Raw::connect(&server).await;
+    let reply = watch.get("/v2/keys/a?wait=true&waitIndex=5").await;
+    assert!(reply.body.starts_with(r#"{"action":"expire""#), "{reply}");
+    assert_eq!(raw.get("/v2/keys/a").await.status, "HTTP/1.1 404 Not Found");
+}
+
+#[tokio::test]
+async fn time_that_is_moved_on_takes_everything_that_is_due() {
+    let (server, mut raw) = start().await;
+    for number in 0..5 {
+        raw.put(&format!("/v2/keys/{number}"), &format!("ttl={number}0"))
+            .await;
+    }
+    server.advance_time(Duration::from_secs(25));
+    let root = raw.get("/v2/keys/").await;
+    assert_eq!(root.header("X-Etcd-Index"), Some("11"), "3 expired: {root}");
+    assert_eq!(root.body.matches("\"key\"").count(), 2, "{root}");
+}
