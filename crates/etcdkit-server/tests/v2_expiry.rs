@@ -40,7 +40,7 @@ async fn nothing_ends_without_a_leader_and_all_that_is_due_with_the_next() {
     let (server, mut raw) = start().await;
     raw.put("/v2/keys/a", "ttl=30").await;
     server.faults().lose_leader();
-    server.advance_time(Duration::from_millis(64_900));
+    server.advance_time(Duration::from_millis(64_100));
     let overdue = raw.get("/v2/keys/a").await;
     assert!(overdue.body.contains("\"ttl\":-34,"), "{overdue}");
     server.faults().regain_leader();
