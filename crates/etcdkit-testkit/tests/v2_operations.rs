@@ -504,7 +504,7 @@ async fn members_and_their_statistics() {
         assert_eq!(client.machines().await.expect("machines"), endpoints);
         let members = client.members().list().await.expect("members");
         let leader = client.members().leader().await.expect("a leader");
-        assert_eq!(members, [leader.clone()]);
+        assert_eq!(members, std::slice::from_ref(&leader));
         assert_eq!(leader.client_urls, endpoints);
 
         let stats = client.stats().self_().await.expect("statistics");
@@ -587,7 +587,7 @@ async fn a_cluster_knows_its_members() {
         assert_eq!(refused(taken, ErrorKind::Refused).status(), Some(409));
 
         // Without a leader: unwell, by its own word, and known by the others still.
-        let lost = endpoints[1..].iter().cloned().collect::<Vec<_>>();
+        let lost = endpoints[1..].to_vec();
         for member in &mut cluster.members()[1..] {
             member.kill().expect("a kill");
         }

@@ -81,8 +81,8 @@ impl Client {
     /// there is a key, its value becomes empty.
     ///
     /// etcd 3.5 cannot do this: its servers fail (etcd issue 13589), and the error is
-    /// [`Server`](crate::v2::ErrorKind::Server) with nothing applied. etcd before 3.5 can, and so can
-    /// etcdkit's own server.
+    /// [`RaftInternal`](crate::v2::ErrorKind::RaftInternal) with nothing applied and a
+    /// [hint](crate::v2::Error::hint). etcd before 3.5 can, and so can etcdkit's own server.
     ///
     /// # Examples
     ///
