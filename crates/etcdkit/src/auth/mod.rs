@@ -10,6 +10,8 @@ mod source;
 mod tokens;
 mod users;
 
+#[cfg(feature = "v2")]
+pub(crate) use self::credentials::Secret;
 pub use self::{
     admin::{Auth, AuthStatus},
     permission::{Permission, PermissionKind},
@@ -18,7 +20,7 @@ pub use self::{
     users::{AuthUser, UserInfo, UserList},
 };
 pub(crate) use self::{
-    credentials::{Offered, Secret},
+    credentials::Offered,
     source::{Admission, TokenSource},
     tokens::Refusal,
 };
