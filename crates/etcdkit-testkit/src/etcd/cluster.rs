@@ -37,6 +37,7 @@ impl Cluster {
             binary: binary.clone(),
             members: 1,
             election_timeout: None,
+            discovery: None,
             flags: Vec::new(),
             tls: None,
             snapshot: None,
@@ -148,6 +149,7 @@ pub struct ClusterBuilder {
     binary: Binary,
     members: usize,
     election_timeout: Option<Duration>,
+    discovery: Option<String>,
     flags: Vec<String>,
     tls: Option<ServerTls>,
     snapshot: Option<PathBuf>,
@@ -175,6 +177,12 @@ impl ClusterBuilder {
     /// that etcd grants is 1.5 times this, rounded up to seconds.
     pub fn election_timeout(mut self, timeout: Duration) -> Self {
         self.election_timeout = Some(timeout);
+        self
+    }
+
+    /// Lets the members find each other at this URL of the v2 API (`--discovery`), instead of being told.
+    pub fn discovery(mut self, url: impl Into<String>) -> Self {
+        self.discovery = Some(url.into());
         self
     }
 
@@ -342,7 +350,10 @@ impl ClusterBuilder {
             format!("--advertise-client-urls={endpoint}"),
             format!("--listen-peer-urls={peer}"),
             format!("--initial-advertise-peer-urls={peer}"),
-            format!("--initial-cluster={peers}"),
+            match &self.discovery {
+                Some(url) => format!("--discovery={url}"),
+                None => format!("--initial-cluster={peers}"),
+            },
             format!("--listen-metrics-urls=http://127.0.0.1:{}", ports.health),
             format!("--election-timeout={}", election_timeout.as_millis()),
             format!(
