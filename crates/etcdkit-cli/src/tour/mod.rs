@@ -10,6 +10,7 @@
 mod errors;
 mod keeping;
 mod leasing;
+mod older;
 mod reading;
 mod relay;
 mod screen;
@@ -146,6 +147,7 @@ impl Tour<'_> {
         self.compaction().await?;
         if self.embedded.is_some() {
             self.keep().await?;
+            self.older().await?;
         }
         self.errors().await
     }
