@@ -4,32 +4,15 @@
 
 mod common;
 
-use std::time::Duration;
-
+use common::raw::send;
 use common::{Way, all, kv, put, start};
 use etcdkit_server::Server;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::timeout;
 
-const LONG: Duration = Duration::from_secs(20);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Sends bytes on a pipe of its own, closes it, and reads what comes until the server closes too.
-async fn send(server: &Server, bytes: &[u8]) -> Vec<u8> {
-    let mut pipe = server.connector().open().unwrap();
-    // The server may have closed already; the answer tells.
-    let _ = pipe.write_all(bytes).await;
-    let _ = pipe.shutdown().await;
-    let mut answer = Vec::new();
-    let _ = timeout(LONG, pipe.read_to_end(&mut answer))
-        .await
-        .expect("the server closes");
-    answer
-}
 
 async fn assert_serves(server: &Server) {
     let mut kv = kv(server, Way::Tcp).await;

@@ -4,10 +4,28 @@
 #![allow(dead_code)] // each test binary uses its part
 
 use std::fmt;
+use std::time::Duration;
 
 use etcdkit_server::Server;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Nothing here takes longer unless it hangs.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Sends bytes on a pipe of its own, closes it, and reads what comes until the server closes too.
+pub(crate) async fn send(server: &Server, bytes: &[u8]) -> Vec<u8> {
+    let mut pipe = server.connector().open().unwrap();
+    // The server may have closed already; the answer tells.
+    let _ = pipe.write_all(bytes).await;
+    let _ = pipe.shutdown().await;
+    let mut answer = Vec::new();
+    let _ = timeout(LONG, pipe.read_to_end(&mut answer))
+        .await
+        .expect("the server closes");
+    answer
+}
 
 /// A connection that writes and reads bytes.
 pub(crate) struct Raw {
