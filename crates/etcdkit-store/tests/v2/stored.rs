@@ -9,6 +9,9 @@ use etcdkit_store::{Bucket, Change, Recovery};
 /// The entries of the tree in a file.
 type File = BTreeMap<Bytes, Bytes>;
 
+/// What is said of a file after something was done to it.
+type Damage<'a> = (&'static str, &'a dyn Fn(&mut File));
+
 fn recovered(file: &File) -> Result<Store, String> {
     let mut recovery = Recovery::new();
     for (key, value) in file {
@@ -157,7 +160,7 @@ fn what_was_not_written_so_is_refused() {
     commit(&mut world, &mut file);
     recovered(&file).unwrap();
     let event = |index: u64| Bytes::from([b"e", &index.to_be_bytes()[..]].concat());
-    let damage: [(&str, &dyn Fn(&mut File)); 9] = [
+    let damage: [Damage<'_>; 9] = [
         ("is in a directory that is missing", &|file| {
             file.remove(&b"n/1/a"[..]);
         }),

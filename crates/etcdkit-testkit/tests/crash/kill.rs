@@ -31,17 +31,20 @@ fn serve_until_killed() {
     let directory = std::env::var(DIRECTORY).expect("a directory");
     let address = std::env::var(ADDRESS).expect("an address");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let server = Server::builder().listen(address).data_dir(directory);
+    let server = Server::builder()
+        .listen(address)
+        .data_dir(directory)
+        .enable_v2(true);
     let _server = runtime.block_on(server.start()).expect("a server");
     // Nothing is ever written there.
     let _ = io::stdin().read(&mut [0]);
 }
 
 /// The process; killed when it is dropped.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
-    fn start(directory: &Path, address: &str) -> Self {
+    pub(crate) fn start(directory: &Path, address: &str) -> Self {
         let program = std::env::current_exe().expect("this program");
         let child = Command::new(program)
             .args(["--ignored", "--exact", "kill::serve_until_killed"])
@@ -113,7 +116,7 @@ fn note(record: &Mutex<Watched>, update: &WatchUpdate) {
 }
 
 /// A loopback address that nothing listens on.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()
 }

@@ -7,3 +7,4 @@ mod disk;
 mod faults;
 mod kill;
 mod support;
+mod v2;
