@@ -386,6 +386,38 @@ async fn an_interrupted_migration_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_copy_is_kept_in_step_until_it_is_told_to_stop() {
+    let sides = embedded().await;
+    sides.set("/a", "1").await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let following = sides.migration().follow(async { drop(stopped.await) });
+    let writing = async {
+        let there = |key: &'static str, value: Option<&'static str>| {
+            let sides = &sides;
+            let seen = async move {
+                while sides.value(key).await.as_deref() != value {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), seen)
+        };
+        there("/a", Some("1")).await.expect("copied");
+        sides.set("/b", "2").await;
+        there("/b", Some("2")).await.expect("copied");
+        sides.v2.delete("/a").await.expect("removed");
+        there("/a", None).await.expect("removed");
+        // The last change is not waited for: stopping takes it along.
+        sides.set("/c", "3").await;
+        stop.send(()).expect("it listens");
+    };
+    let (report, ()) = tokio::join!(following, writing);
+    let report = report.expect("copied");
+    assert!(report.verified, "{report:?}");
+    assert_eq!(sides.copied().await, pairs(&[("/b", "2"), ("/c", "3")]));
+    assert_eq!((report.created, report.removed, report.keys), (3, 1, 2));
+}
+
+#[tokio::test]
 async fn large_values_go_alone_and_too_large_ones_are_named() {
     let sides = embedded().await;
     for number in 0..4 {

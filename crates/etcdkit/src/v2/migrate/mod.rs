@@ -8,7 +8,13 @@ mod plan;
 mod report;
 mod source;
 
-use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::IntoFuture,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use self::{copy::Pass, mapping::Mapping, notes::Notes, source::Source};
 pub use self::{
@@ -23,6 +29,9 @@ const STATE: &str = "_etcdkit/migration/";
 
 /// How often v2 is listed at the most, unless told otherwise.
 const PASSES: u32 = 10;
+
+/// How often a copy that is kept in step looks for changes.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
 /// What the program wants to be done with each step.
 type Tell = dyn Fn(&Progress) + Send + Sync;
@@ -204,20 +213,84 @@ impl Migration {
         }
     }
 
+    /// Copies everything and goes on taking up changes of v2 until `stop` is done, then verifies the copy
+    /// once more: for programs that are switched over one by one. Ask it to stop when all writers of v2
+    /// have stopped; what the report then says to be [verified](Report::verified) is all there is.
+    ///
+    /// Whether something has changed is asked every half second. If so, v2 is listed, so this takes more
+    /// of a server the more it holds.
+    ///
+    /// # Errors
+    ///
+    /// As awaiting the migration.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(v2: etcdkit::v2::Client, v3: etcdkit::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use etcdkit::v2::Migration;
+    ///
+    /// let writers_have_stopped = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+    /// let report = Migration::new(&v2, &v3).follow(writers_have_stopped).await?;
+    /// assert!(report.verified);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn follow(
+        self,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<Report, MigrationError> {
+        let mut stop = pin!(stop);
+        let source = self.source();
+        let mut report = Report::default();
+        loop {
+            self.make_passes(&source, &mut report).await?;
+            let seen = report.index;
+            let changed = async {
+                loop {
+                    tokio::time::sleep(FOLLOW_EVERY).await;
+                    if source.index(&self.v2).await? != seen {
+                        return Ok::<_, MigrationError>(());
+                    }
+                }
+            };
+            tokio::select! {
+                () = stop.as_mut() => {
+                    self.make_passes(&source, &mut report).await?;
+                    return Ok(report);
+                }
+                changed = changed => changed?,
+            }
+        }
+    }
+
     async fn run(self) -> Result<Report, MigrationError> {
+        let mut report = Report::default();
+        self.make_passes(&self.source(), &mut report).await?;
+        Ok(report)
+    }
+
+    fn source(&self) -> Source {
         let mut mapping = self.mapping.clone();
         if let Some(to) = &self.to {
             mapping.add(&self.from, to);
         }
-        let source = Source {
+        Source {
             from: path::clean(&self.from),
             include: self.include.iter().map(|key| path::clean(key)).collect(),
             mapping,
             keep_directories: self.keep_directories,
             state: self.state.clone(),
-        };
+        }
+    }
+
+    /// Lists and copies until a listing shows no difference.
+    async fn make_passes(
+        &self,
+        source: &Source,
+        report: &mut Report,
+    ) -> Result<(), MigrationError> {
         let notes = self.notes()?;
-        let mut report = Report::default();
         let mut listing = source.list(&self.v2).await?;
         let described = format!(
             "{:?} of cluster {:x}{}{}",
@@ -230,11 +303,13 @@ impl Migration {
             }
         );
         notes.claim(&self.v3, &described, self.dry_run).await?;
+        let mut passes = 0;
         loop {
-            let changes = Pass::make(&self, &notes, listing, &mut report).await?;
+            let changes = Pass::make(self, &notes, listing, report).await?;
+            passes += 1;
             report.verified = changes == 0;
-            if report.verified || self.dry_run || report.passes >= self.passes {
-                return Ok(report);
+            if report.verified || self.dry_run || passes >= self.passes {
+                return Ok(());
             }
             listing = source.list(&self.v2).await?;
         }

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::Method;
 use tokio::time::Instant;
 
 use super::{
@@ -10,7 +11,10 @@ use super::{
     plan::{Item, Reason, Version},
     report::Conflict,
 };
-use crate::v2::{Client, Node, Result};
+use crate::{
+    policy::Class,
+    v2::{Client, Node, Result, path, request::Request},
+};
 
 /// One look at all that is to be copied.
 #[derive(Debug)]
@@ -45,6 +49,17 @@ struct Expiry {
 }
 
 impl Source {
+    /// The index that v2 is at: it moves with every change, also with those that watches are not told of,
+    /// which are refreshed times and what is hidden.
+    pub(super) async fn index(&self, client: &Client) -> Result<u64> {
+        let path = path::of_key(&self.from);
+        let mut request = Request::new("migrate", Method::HEAD, path, Class::Local);
+        // Where the directory is not there, the answer tells the index as well.
+        request.any_status = true;
+        let answer = client.core.call(request).await?;
+        Ok(answer.header.etcd_index)
+    }
+
     pub(super) async fn list(&self, client: &Client) -> Result<Listing> {
         let mut listing = Listing {
             items: Vec::new(),
