@@ -17,8 +17,6 @@
 //! each HTTP request is an event at DEBUG under the target `etcdkit::v2`, with its method, URL, status
 //! and time, and [`ClientBuilder::on_exchange`] tells the program of each. Neither shows passwords.
 
-#![allow(dead_code, reason = "the operations are built on this")]
-
 mod admin;
 mod auth;
 mod builder;

@@ -8,7 +8,6 @@ use crate::{
 /// One request, and what is wrong with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    pub(crate) key: String,
     pub(crate) request: Request,
     /// Whether something is to be compared.
     conditional: bool,
@@ -37,10 +36,8 @@ impl Draft {
     }
 
     fn new(key: impl Into<String>, request: impl FnOnce(String) -> Request) -> Self {
-        let key = key.into();
         Self {
-            request: request(path::of_key(&key)),
-            key,
+            request: request(path::of_key(&key.into())),
             conditional: false,
             flaw: None,
         }
