@@ -14,7 +14,7 @@ use clap::{
 
 use crate::{
     args::{self, ConfigFile, ServeArgs},
-    cmd,
+    cmd::{self, v2::Code},
     error::{Exit, Failure, Result},
 };
 
@@ -36,6 +36,9 @@ fn parse_and_run(words: Vec<OsString>, debug: &mut bool) -> Result {
     if let Some(words) = args::serve_words(&words) {
         return serve(words);
     }
+    if let Some(words) = args::v2::words(&words, is_v2()) {
+        return v2(words, debug);
+    }
     let command = args::command();
     let matches = match command.clone().try_get_matches_from(words) {
         Ok(matches) => matches,
@@ -49,8 +52,32 @@ fn parse_and_run(words: Vec<OsString>, debug: &mut bool) -> Result {
         Err(error) => return explain(&error, &command),
     };
     *debug = cli.global.debug;
-    check_variables(&command)?;
+    warn_of_variables(&command);
     cmd::run(cli)
+}
+
+/// Whether the variable by which etcdctl up to 3.5 chooses its commands chooses those of v2.
+fn is_v2() -> bool {
+    env::var_os("ETCDCTL_API").is_some_and(|version| version == "2")
+}
+
+/// Runs a command of etcd's v2 API.
+fn v2(words: Vec<OsString>, debug: &mut bool) -> Result {
+    let command = args::v2::command();
+    let parsed = command.clone().try_get_matches_from(words);
+    match parsed.and_then(|matches| args::v2::Cli::from_arg_matches(&matches)) {
+        Ok(cli) => {
+            *debug = cli.global.debug;
+            cmd::v2::run(cli)
+        }
+        Err(error) => explain(&error, &command).map_err(|failure| {
+            let code = match error.kind() {
+                ErrorKind::InvalidSubcommand => Code::NoCommand,
+                _ => Code::BadArgs,
+            };
+            failure.with_exit(code.exit())
+        }),
+    }
 }
 
 /// Runs the embedded server, as its flags and variables say, or else the file that they name.
@@ -131,9 +158,8 @@ fn variable_of(error: &clap::Error, command: &clap::Command) -> Option<String> {
     (env::var_os(variable)? == value).then(|| variable.to_string_lossy().into_owned())
 }
 
-/// Warns of variables that etcdctl would not know either, and refuses the one that changes the
-/// meaning of every command.
-fn check_variables(command: &clap::Command) -> Result {
+/// Warns of variables that etcdctl would not know either.
+fn warn_of_variables(command: &clap::Command) {
     const OTHERS: [&str; 4] = [
         "ETCDCTL_API",
         "ETCDCTL_CLUSTER",
@@ -147,17 +173,10 @@ fn check_variables(command: &clap::Command) -> Result {
                 || args.any(|arg| arg.get_env().is_some_and(|variable| variable == name))
         };
         match name.to_str() {
-            Some("ETCDCTL_API") if value == "2" => {
-                return Err(Failure::unsupported(
-                    "ETCDCTL_API=2: the v2 commands are not in this version of etcdkit",
-                )
-                .hint("unset ETCDCTL_API to use the v3 commands"));
-            }
             Some(name) if name.starts_with("ETCDCTL_") && !value.is_empty() && !known(name) => {
                 eprintln!("Warning: unrecognized environment variable {name}");
             }
             _ => {}
         }
     }
-    Ok(())
 }

@@ -41,7 +41,7 @@ impl Session {
         let mut builder = builder(global, endpoints)?;
         let mut server = None;
         if let Some(place) = embedded(endpoints)? {
-            let running = start(place).await?;
+            let running = start(place, false).await?;
             builder = builder.connector(running.connector());
             server = Some(running);
         } else {
@@ -64,24 +64,29 @@ impl Session {
     pub(crate) async fn close(self) {
         let Self { client, server } = self;
         drop(client);
-        if let Some(server) = server
-            && let Err(error) = server.shutdown().await
-        {
-            // What was answered is on the disk; what was not has failed already.
-            eprintln!("Warning: the embedded server did not end well: {error}");
-        }
+        close(server).await;
+    }
+}
+
+/// Ends the embedded server, if there is one.
+pub(crate) async fn close(server: Option<Server>) {
+    if let Some(server) = server
+        && let Err(error) = server.shutdown().await
+    {
+        // What was answered is on the disk; what was not has failed already.
+        eprintln!("Warning: the embedded server did not end well: {error}");
     }
 }
 
 /// Where a server inside this process keeps its data.
 #[derive(Debug, PartialEq, Eq)]
-enum Embedded<'a> {
+pub(crate) enum Embedded<'a> {
     Memory,
     Directory(&'a Path),
 }
 
 /// The embedded server that the endpoints are, if they are one.
-fn embedded(endpoints: &[String]) -> Result<Option<Embedded<'_>>> {
+pub(crate) fn embedded(endpoints: &[String]) -> Result<Option<Embedded<'_>>> {
     let mut places = endpoints
         .iter()
         .filter_map(|endpoint| endpoint.trim().strip_prefix(EMBEDDED));
@@ -95,9 +100,9 @@ fn embedded(endpoints: &[String]) -> Result<Option<Embedded<'_>>> {
     }
 }
 
-/// Starts it, reachable from this process only.
-async fn start(place: Embedded<'_>) -> Result<Server> {
-    let mut builder = Server::builder().without_listener();
+/// Starts it, reachable from this process only; on request with the v2 API.
+pub(crate) async fn start(place: Embedded<'_>, v2: bool) -> Result<Server> {
+    let mut builder = Server::builder().without_listener().enable_v2(v2);
     if let Embedded::Directory(directory) = place {
         if !directory.exists() {
             // It may be that the name is not the one that was meant.
@@ -200,7 +205,7 @@ fn tls(global: &GlobalArgs, endpoints: &[String]) -> Result<Option<Tls>> {
     Ok(Some(tls))
 }
 
-fn check_file(flag: &str, file: &Path) -> Result {
+pub(crate) fn check_file(flag: &str, file: &Path) -> Result {
     if file.as_os_str().is_empty() {
         return Err(Failure::bad_args(format!(
             "empty string is passed to {flag} option"

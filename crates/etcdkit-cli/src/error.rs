@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     BadArgs,
     /// That of the program that was run.
     Child(u8),
+    /// One of the v2 commands, which number their failures otherwise.
+    V2(u8),
 }
 
 impl Exit {
@@ -36,15 +38,20 @@ impl Exit {
             Self::Interrupted => 5,
             Self::Io => 6,
             Self::BadArgs => 128,
-            Self::Child(code) => code,
+            Self::Child(code) | Self::V2(code) => code,
         }
     }
 }
+
+/// What stands before a message unless a command has something of its own.
+const MARK: &str = "Error: ";
 
 /// Why a command ends without success.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
+    /// What stands before the message.
+    mark: &'static str,
     message: String,
     hint: Option<String>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
@@ -57,6 +64,7 @@ impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
+            mark: MARK,
             message: message.into(),
             hint: None,
             cause: None,
@@ -99,6 +107,12 @@ impl Failure {
         self
     }
 
+    /// Says what failed, before the text.
+    pub(crate) fn preceded_by(mut self, what: &str) -> Self {
+        self.message = format!("{what} {}", self.message);
+        self
+    }
+
     /// Puts the text into a sentence that says what failed, as some of etcdctl's commands do.
     pub(crate) fn inside(mut self, what: &str) -> Self {
         self.message = format!("{what} ({})", self.message);
@@ -107,6 +121,18 @@ impl Failure {
 
     pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
+        self
+    }
+
+    /// Puts something else before the message than `Error: `.
+    pub(crate) fn marked(mut self, mark: &'static str) -> Self {
+        self.mark = mark;
+        self
+    }
+
+    /// Keeps what the failure comes from, for `--debug`.
+    pub(crate) fn caused_by(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
+        self.cause = Some(Box::new(cause));
         self
     }
 
@@ -132,7 +158,9 @@ impl Failure {
     /// Writes the failure in etcdctl's form, with advice where a person reads it.
     pub(crate) fn report(&self, out: &mut dyn io::Write, terminal: bool, debug: bool) {
         // Nothing is left to tell the user if standard error itself is gone.
-        let _ = writeln!(out, "Error: {}", self.message);
+        if !self.message.is_empty() {
+            let _ = writeln!(out, "{}{}", self.mark, self.message);
+        }
         if debug {
             let mut cause = self.cause.as_deref().map(|cause| cause as &dyn StdError);
             while let Some(error) = cause {
@@ -156,6 +184,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self {
             exit: Exit::Io,
+            mark: MARK,
             message: error.to_string(),
             hint: None,
             cause: Some(Box::new(error)),
@@ -171,6 +200,7 @@ impl From<etcdkit::Error> for Failure {
                 ErrorKind::InvalidConfig | ErrorKind::AuthFailed => Exit::BadConnection,
                 _ => Exit::Error,
             },
+            mark: MARK,
             message: story(&error),
             hint: hint(&error),
             cause: Some(Box::new(error)),

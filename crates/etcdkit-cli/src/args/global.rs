@@ -243,7 +243,13 @@ pub(crate) struct GlobalArgs {
 
 /// What must not be shown.
 #[derive(Clone)]
-pub(crate) struct Secret(String);
+pub(super) struct Secret(String);
+
+impl Secret {
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {

@@ -10,6 +10,7 @@ mod maintenance;
 mod member;
 mod serve;
 mod tour;
+pub(crate) mod v2;
 mod watch;
 
 use std::ffi::OsString;
@@ -108,6 +109,8 @@ pub(crate) enum Command {
     User(UserArgs),
     /// Role related commands
     Role(RoleArgs),
+    /// The commands of etcd's v2 API, named and working as etcdctl's under ETCDCTL_API=2
+    V2(MisplacedServe),
     /// Prints the version of etcdkit and of the etcd API it speaks
     Version(Words),
     /// Lists the options that every command takes

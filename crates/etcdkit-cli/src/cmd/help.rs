@@ -12,7 +12,10 @@ pub(crate) fn run(path: &[String]) -> Result {
     if path.first().is_some_and(|name| name == "serve") {
         return show(&args::serve_command().render_long_help());
     }
-    let mut command = args::command();
+    let (mut command, path) = match path.split_first() {
+        Some((name, path)) if name == "v2" => (args::v2::command(), path),
+        _ => (args::command(), path),
+    };
     command.build();
     let mut found = &mut command;
     for name in path {

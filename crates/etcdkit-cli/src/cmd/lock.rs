@@ -1,15 +1,8 @@
 //! `lock`.
 
-use std::{ffi::OsString, process::Stdio, time::Duration};
+use std::{ffi::OsString, time::Duration};
 
-use etcdkit::{Lease, service::Locked};
-use tokio::process::{Child, Command};
-
-use super::{
-    child::{ending, exit_code},
-    printer,
-    signal::{Signal, Signals},
-};
+use super::{held, printer, signal::Signals};
 use crate::{
     args::{GlobalArgs, LockArgs},
     connect::Session,
@@ -41,17 +34,18 @@ pub(crate) async fn run(global: &GlobalArgs, args: &LockArgs) -> Result {
     let held = async {
         let lock = acquired?;
         if !command.is_empty() {
-            return run_while_held(command, &lock, &lease, &mut signals).await;
+            let env = [
+                ("ETCD_LOCK_KEY", text(&lock.key)),
+                ("ETCD_LOCK_REV", lock.header.revision.to_string().into()),
+            ];
+            return held::run(command, env, lease.lost(), &mut signals).await;
         }
         let range = session.client.range(&lock.key[..]).await?;
         if range.kvs.is_empty() {
             return Err(Failure::new(Exit::Error, "lock lost on init"));
         }
         printer.print(Reply::Range(&range))?;
-        tokio::select! {
-            _ = signals.next() => Ok(()),
-            lost = lease.lost() => Err(expired(&lost.to_string())),
-        }
+        held::until_told(lease.lost(), &mut signals).await
     };
     let held = held.await;
     // With the lease go the lock, and a place in the queue for it.
@@ -62,72 +56,6 @@ pub(crate) async fn run(global: &GlobalArgs, args: &LockArgs) -> Result {
     session.close().await;
     held?;
     Ok(released?)
-}
-
-/// Runs a program. One that outlives the lock is told to end, since it may not be alone any more.
-async fn run_while_held(
-    command: &[OsString],
-    lock: &Locked,
-    lease: &Lease,
-    signals: &mut Signals,
-) -> Result {
-    let Some((program, args)) = command.split_first() else {
-        return Ok(());
-    };
-    let mut child = Command::new(program)
-        .args(args)
-        .env("ETCD_LOCK_KEY", text(&lock.key))
-        .env("ETCD_LOCK_REV", lock.header.revision.to_string())
-        .stdin(Stdio::null())
-        .spawn()
-        .map_err(|error| {
-            let text = format!("{}: {error}", program.display());
-            Failure::new(Exit::Error, text)
-        })?;
-    let mut loss = None;
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status?,
-            // A terminal interrupts the program by itself.
-            signal = signals.next() => if signal == Signal::Terminate {
-                terminate(&mut child)?;
-            },
-            lost = lease.lost(), if loss.is_none() => {
-                eprintln!("The lock is lost: {lost}; ending {}", program.display());
-                terminate(&mut child)?;
-                loss = Some(lost);
-            }
-        }
-    };
-    match loss {
-        Some(lost) => Err(expired(&lost.to_string())),
-        None if status.success() => Ok(()),
-        None => {
-            let exit = Exit::Child(exit_code(status));
-            Err(Failure::new(exit, ending(status)))
-        }
-    }
-}
-
-fn expired(why: &str) -> Failure {
-    Failure::new(Exit::Error, format!("session expired: {why}"))
-}
-
-/// Asks a program to end.
-#[cfg(unix)]
-fn terminate(child: &mut Child) -> Result {
-    use rustix::process::{Pid, Signal, kill_process};
-    let id = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(id) = id.and_then(Pid::from_raw) {
-        // One that has just ended is not there to be told, and need not be.
-        let _ = kill_process(id, Signal::TERM);
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn terminate(child: &mut Child) -> Result {
-    Ok(child.start_kill()?)
 }
 
 /// A key as a variable's value.

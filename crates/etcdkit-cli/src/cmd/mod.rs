@@ -10,6 +10,7 @@ mod downgrade;
 mod elect;
 mod endpoint;
 mod get;
+mod held;
 mod help;
 mod lease;
 mod lock;
@@ -23,6 +24,7 @@ mod signal;
 mod snapshot;
 mod txn;
 mod user;
+pub(crate) mod v2;
 mod version;
 mod watch;
 
@@ -63,6 +65,10 @@ pub(crate) fn run(cli: Cli) -> Result {
         }
         Some(Command::Serve(_)) => Err(Failure::bad_args(
             "serve takes its own flags, after its name; see `etcdkit serve --help`",
+        )),
+        // Such words never come here.
+        Some(Command::V2(_)) => Err(Failure::bad_args(
+            "v2 takes its flags and commands after its name",
         )),
         Some(Command::Tour(args)) => block_on(tour::run(&global, &args)),
         Some(Command::Get(args)) => block_on(get::run(&global, &args)),

@@ -38,7 +38,7 @@ pub(super) fn new(user: &str, how: AskArgs) -> Result<String> {
 }
 
 /// Asks on the terminal, without showing the answer.
-fn ask(prompt: &str) -> Result<String> {
+pub(super) fn ask(prompt: &str) -> Result<String> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return Err(Failure::bad_args(

@@ -19,6 +19,7 @@ mod etcdctl;
 mod ids;
 mod mask;
 mod recording;
+#[path = "../common/running.rs"]
 mod running;
 mod streaming;
 

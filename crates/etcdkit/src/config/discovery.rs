@@ -65,6 +65,20 @@ impl Discovery {
         self
     }
 
+    /// Asks DNS once for the endpoints, best first. A client of the v3 API is told by
+    /// [`ClientBuilder::discover`](crate::ClientBuilder::discover) and goes on asking; this is for the
+    /// client of the v2 API and for whatever else needs them.
+    ///
+    /// What [`secure_only`](Self::secure_only) says of certificates is up to whoever connects.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) if DNS names none, and
+    /// [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) without the feature `discovery`.
+    pub async fn resolve(&self) -> crate::Result<Vec<String>> {
+        crate::endpoints::resolve(self).await
+    }
+
     /// The name to look for, under which servers with or without TLS are listed.
     #[cfg(any(test, feature = "discovery"))]
     pub(crate) fn record(&self, secure: bool) -> String {

@@ -60,7 +60,7 @@ pub use self::{
     header::Header,
     health::Health,
     keys::{
-        CompareAndDelete, CompareAndSwap, Delete, DeleteDir, DropTtl, Exists, Get, GetValue, List,
+        CompareAndDelete, CompareAndSwap, Delete, DeleteDir, DropTtl, Exists, Get, GetRequired, GetValue, List,
         Refresh, Write,
     },
     leader::{Campaign, Leader, LeaderOf, Leadership, Observer, SetLeader},

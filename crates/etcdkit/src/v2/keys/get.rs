@@ -2,8 +2,8 @@
 
 use std::{future::IntoFuture, time::Duration};
 
-use super::{Draft, look, send};
-use crate::v2::{Call, Client, Found, Result};
+use super::{Draft, look, respond, send};
+use crate::v2::{Call, Client, Found, Response, Result};
 
 impl Client {
     /// Reads a key, or a directory with what it holds. What does not exist is no error, but `None` in the
@@ -116,6 +116,29 @@ impl<'a> Get<'a> {
         GetValue { get: self }
     }
 
+    /// Takes a key or directory that does not exist for an error,
+    /// [`KeyNotFound`](crate::v2::ErrorKind::KeyNotFound), whose
+    /// [cause](crate::v2::Error::cause_text) is the first part of the path that is missing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().enable_v2(true).start().await?;
+    /// # let client = etcdkit::v2::Client::connect(server.endpoint()).await?;
+    /// client.set("/app/port", "80").await?;
+    /// assert_eq!(client.get("/app/port").required().await?.value(), Some("80"));
+    ///
+    /// let error = client.get("/app/tls/port").required().await.unwrap_err();
+    /// assert_eq!(error.cause_text(), Some("/app/tls"));
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn required(self) -> GetRequired<'a> {
+        GetRequired { get: self }
+    }
+
     fn draft(self) -> (&'a Client, Draft) {
         (self.client, self.draft.quorum(self.quorum))
     }
@@ -128,6 +151,23 @@ impl IntoFuture for Get<'_> {
     fn into_future(self) -> Call<Found> {
         let (client, draft) = self.draft();
         send(client, draft, look)
+    }
+}
+
+/// A read of what has to exist that has not been sent yet: made by [`Get::required`], sent when awaited.
+#[derive(Debug)]
+#[must_use = "a get is sent when awaited"]
+pub struct GetRequired<'a> {
+    get: Get<'a>,
+}
+
+impl IntoFuture for GetRequired<'_> {
+    type Output = Result<Response>;
+    type IntoFuture = Call<Response>;
+
+    fn into_future(self) -> Call<Response> {
+        let (client, draft) = self.get.draft();
+        send(client, draft, respond)
     }
 }
 

@@ -15,7 +15,7 @@ use self::draft::Draft;
 pub use self::{
     delete::{CompareAndDelete, Delete},
     directory::DeleteDir,
-    get::{Exists, Get, GetValue},
+    get::{Exists, Get, GetRequired, GetValue},
     list::List,
     refresh::{DropTtl, Refresh},
     swap::CompareAndSwap,

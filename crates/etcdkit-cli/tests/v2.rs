@@ -1,0 +1,336 @@
+//! The v2 commands that etcdctl does not have, and how v2 command lines are told from those of v3.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/running.rs"]
+#[allow(dead_code, reason = "nothing is said to the programs here")]
+mod running;
+
+use common::{Ran, etcdkit, run};
+use etcdkit_server::Server;
+use running::Running;
+use tokio::runtime::Runtime;
+
+/// A server with the v2 API.
+struct Served {
+    server: Server,
+    _runtime: Runtime,
+}
+
+impl Served {
+    fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let builder = Server::builder().listen("127.0.0.1:0").enable_v2(true);
+        let server = runtime.block_on(builder.start()).unwrap();
+        Self {
+            server,
+            _runtime: runtime,
+        }
+    }
+
+    fn args(&self, args: &[&str]) -> Vec<String> {
+        let server = ["v2", "--endpoints", &self.server.endpoint()].map(str::to_owned);
+        let args = args.iter().map(|word| (*word).to_owned());
+        server.into_iter().chain(args).collect()
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        run(etcdkit(), self.args(args), b"")
+    }
+
+    #[track_caller]
+    fn prints(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, Some(0), "{args:?} {ran:?}");
+        ran.stdout()
+    }
+
+    #[track_caller]
+    fn fails(&self, args: &[&str], code: i32, said: &str) {
+        let ran = self.run(args);
+        assert_eq!(ran.code, Some(code), "{args:?} {ran:?}");
+        assert!(ran.stderr.contains(said), "{args:?} {ran:?}");
+    }
+
+    fn start_command(&self, args: &[&str]) -> Running {
+        Running::start(etcdkit(), self.args(args))
+    }
+}
+
+#[test]
+fn a_server_inside_the_process_serves_one_command() {
+    for args in [
+        &["v2", "--endpoints", "embedded:", "set", "k", "v"][..],
+        &["--endpoints", "embedded:", "v2", "set", "k", "v"],
+        &["--endpoints=embedded:", "v2", "set", "k", "v", "--ttl", "5"],
+    ] {
+        let ran = run(etcdkit(), args, b"");
+        assert_eq!(
+            (ran.stdout().as_str(), ran.code),
+            ("v\n", Some(0)),
+            "{ran:?}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = format!("embedded:{}", folder.path().display());
+    let on_disk = |args: &[&str]| {
+        let args = ["v2", "--endpoints", &endpoint]
+            .into_iter()
+            .chain(args.iter().copied());
+        run(etcdkit(), args, b"")
+    };
+    assert_eq!(on_disk(&["set", "/a/b", "kept"]).code, Some(0));
+    assert_eq!(on_disk(&["get", "/a/b"]).stdout(), "kept\n");
+}
+
+#[test]
+fn the_variable_of_etcdctl_chooses_the_commands() {
+    let ran = |version: &str, args: &[&str]| {
+        let mut command = etcdkit();
+        command
+            .env("ETCDCTL_API", version)
+            .env("ETCDCTL_ENDPOINTS", "embedded:");
+        run(command, args, b"")
+    };
+    assert_eq!(ran("2", &["set", "k", "v"]).stdout(), "v\n");
+    assert_eq!(ran("2", &["v2", "set", "k", "v"]).stdout(), "v\n");
+    assert_eq!(
+        ran("2", &["-o", "extended", "mk", "k", "v"])
+            .stdout()
+            .lines()
+            .count(),
+        7
+    );
+    assert_eq!(ran("2", &["put", "k", "v"]).code, Some(3));
+    assert_eq!(ran("3", &["put", "k", "v"]).stdout(), "OK\n");
+    assert_eq!(ran("3", &["set", "k", "v"]).code, Some(1));
+    assert_eq!(ran("", &["put", "k", "v"]).stdout(), "OK\n");
+    assert!(ran("2", &["tour"]).stdout().contains("etcd"));
+    assert!(
+        ran("2", &["serve", "--help"])
+            .stdout()
+            .contains("--enable-v2")
+    );
+}
+
+#[test]
+fn help_tells_of_both_command_lines() {
+    let help = |args: &[&str]| run(etcdkit(), args, b"").stdout();
+    assert!(help(&["--help"]).contains("v2"));
+    for args in [
+        &["v2"][..],
+        &["v2", "--help"],
+        &["v2", "help"],
+        &["help", "v2"],
+    ] {
+        let text = help(args);
+        for word in ["exec-watch", "cluster-health", "ETCDCTL_API=2", "--no-sync"] {
+            assert!(text.contains(word), "{args:?}: {text}");
+        }
+    }
+    for args in [
+        &["v2", "set", "--help"][..],
+        &["v2", "help", "set"],
+        &["help", "v2", "set"],
+    ] {
+        assert!(help(args).contains("--swap-with-index"), "{args:?}");
+    }
+    assert_eq!(run(etcdkit(), ["v2", "help", "bogus"], b"").code, Some(3));
+}
+
+#[test]
+fn keys_are_compared_and_swapped_or_deleted() {
+    let served = Served::start();
+    served.prints(&["set", "k", "1"]);
+    assert_eq!(
+        served.prints(&["cas", "k", "2", "--with-value", "1"]),
+        "2\n"
+    );
+    served.fails(
+        &["cas", "k", "3", "--with-value", "1"],
+        4,
+        "Error:  101: Compare failed ([1 != 2]) [",
+    );
+    served.fails(
+        &["cas", "k", "3"],
+        1,
+        "--with-value or --with-index required",
+    );
+    served.fails(&["cad", "k", "--with-index", "1"], 4, "101: Compare failed");
+    served.fails(&["cad", "k"], 1, "--with-value or --with-index required");
+    assert_eq!(served.prints(&["cad", "k", "--with-value", "2"]), "\n");
+    served.fails(&["get", "k"], 4, "100: Key not found (/k) [");
+}
+
+#[test]
+fn keys_in_order_are_named() {
+    let served = Served::start();
+    let first = served.prints(&["in-order", "q", "1"]);
+    let second = served.prints(&["in-order", "q", "2", "--ttl", "100"]);
+    let directory = served.prints(&["in-order", "q", "--dir"]);
+    assert!(
+        first < second && second < directory,
+        "{first} {second} {directory}"
+    );
+    assert_eq!(served.prints(&["get", second.trim()]), "2\n");
+    assert_eq!(
+        served.prints(&["ls", "--sort", "-p", "q"]),
+        format!("{first}{second}{}/\n", directory.trim())
+    );
+    served.fails(
+        &["in-order", "q", "--dir", "value"],
+        1,
+        "unexpected argument",
+    );
+    served.fails(&["in-order"], 1, "key required");
+}
+
+#[test]
+fn members_and_counts_are_shown() {
+    let served = Served::start();
+    assert!(served.prints(&["member", "list"]).contains("isLeader=true"));
+    let url = served.prints(&["machines"]);
+    assert_eq!(url.trim(), served.server.endpoint());
+    assert!(served.prints(&["health"]).ends_with("cluster is healthy\n"));
+    served.prints(&["set", "k", "v"]);
+    let store = served.prints(&["stats"]);
+    assert!(store.contains("\nsetsSuccess: "), "{store}");
+    let json = served.prints(&["-o", "json", "stats", "store"]);
+    assert!(json.starts_with("{\"getsSuccess\":"), "{json}");
+    let own = served.prints(&["stats", "self"]);
+    assert!(
+        own.contains("state: StateLeader\n") && own.contains("leaderInfo.leader: "),
+        "{own}"
+    );
+    assert!(served.prints(&["stats", "leader"]).starts_with("leader: "));
+    served.fails(&["stats", "bogus"], 1, "bogus");
+    let version = served.prints(&["version", "--server"]);
+    assert!(
+        version.contains("API version: 2\netcd version: 3."),
+        "{version}"
+    );
+}
+
+#[test]
+fn a_lock_is_held_while_a_program_runs() {
+    let served = Served::start();
+    let script = "echo $ETCD_LOCK_INDEX; exit 7";
+    let ran = served.run(&["lock", "l", "--", "sh", "-c", script]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    let first: u64 = ran.stdout().trim().parse().unwrap();
+    let ran = served.run(&["lock", "l", "--", "sh", "-c", script]);
+    assert!(ran.stdout().trim().parse::<u64>().unwrap() > first);
+    served.fails(&["lock", "l", "--holder"], 4, "nobody holds the lock");
+}
+
+#[test]
+fn a_lock_is_held_until_the_command_is_interrupted() {
+    let served = Served::start();
+    let holder = served.start_command(&["lock", "l", "--value", "me"]);
+    let index = holder.line();
+    assert_eq!(
+        served.prints(&["lock", "l", "--holder"]),
+        format!("{index} me\n")
+    );
+    served.fails(&["lock", "l", "--try"], 4, "somebody else holds the lock");
+    served.fails(
+        &["lock", "l", "--wait-at-most", "100ms"],
+        4,
+        "not free within",
+    );
+    let waiting = served.start_command(&["lock", "l"]);
+    holder.signal("-INT");
+    assert_eq!(holder.end(), (vec![], Some(0)));
+    let next = waiting.line();
+    assert!(next.parse::<u64>().unwrap() > index.parse().unwrap());
+    waiting.signal("-TERM");
+    assert_eq!(waiting.end(), (vec![], Some(0)));
+}
+
+#[test]
+fn a_lock_is_renewed_and_released_by_its_index() {
+    let served = Served::start();
+    let holder = served.start_command(&["lock", "l", "--ttl", "60"]);
+    let index = holder.line();
+    served.prints(&["lock", "l", "--renew", &index, "--ttl", "120"]);
+    served.fails(&["lock", "l", "--renew", "1"], 4, "100: Key not found");
+    served.prints(&["lock", "l", "--release", &index]);
+    // Its holder learns of that, and says so.
+    let (rest, code) = holder.end();
+    assert_eq!((rest, code), (vec![], Some(1)));
+}
+
+#[test]
+fn a_server_without_the_v2_api_is_told() {
+    let runtime = Runtime::new().unwrap();
+    let builder = Server::builder().listen("127.0.0.1:0");
+    let server = runtime.block_on(builder.start()).unwrap();
+    let args = ["v2", "--endpoints", &server.endpoint(), "get", "k"];
+    let ran = run(etcdkit(), args, b"");
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("does not serve"), "{ran:?}");
+}
+
+#[test]
+fn passwords_are_asked_for_on_terminals_only() {
+    let served = Served::start();
+    served.fails(&["user", "add", "u"], 1, "failed to ask password");
+    served.fails(&["-u", "root", "get", "k"], 1, "failed to ask password");
+    served.prints(&["user", "add", "u:pw"]);
+    served.fails(&["user", "passwd", "u"], 1, "failed to ask password");
+    served.fails(&["user", "add", "u:pw"], 1, "exists");
+}
+
+#[test]
+fn debugging_shows_requests_without_secrets() {
+    let served = Served::start();
+    let ran = served.run(&["--debug", "-u", "root:pa55word", "set", "k", "hidden"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let url = format!(
+        "curl -X PUT \"{}/v2/keys/k\" -d \"value=...\"",
+        served.server.endpoint()
+    );
+    assert!(ran.stderr.contains(&url), "{ran:?}");
+    assert!(ran.stderr.contains("Cluster-Endpoints: "), "{ran:?}");
+    for secret in ["pa55word", "hidden"] {
+        assert!(!ran.stderr.contains(secret), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_leader_is_elected_observed_and_followed_by_another() {
+    let served = Served::start();
+    served.fails(&["leader", "get", "e"], 4, "nobody leads");
+    let observer = served.start_command(&["leader", "observe", "e"]);
+    assert_eq!(observer.line(), "");
+    let first = served.start_command(&["leader", "campaign", "e", "one"]);
+    let index = first.line();
+    assert_eq!(observer.line(), "one");
+    assert_eq!(served.prints(&["leader", "get", "e"]), "one\n");
+    let second = served.start_command(&["leader", "campaign", "e", "two"]);
+    first.signal("-INT");
+    assert_eq!(first.end(), (vec![], Some(0)));
+    assert!(second.line().parse::<u64>().unwrap() > index.parse().unwrap());
+    // In between nobody may have led for a moment.
+    let mut seen = observer.line();
+    while seen.is_empty() {
+        seen = observer.line();
+    }
+    assert_eq!(seen, "two");
+    second.signal("-TERM");
+    assert_eq!(second.end(), (vec![], Some(0)));
+    observer.signal("-INT");
+    assert_eq!(observer.end().1, Some(0));
+}
+
+#[test]
+fn a_leader_is_set_for_a_time_and_deleted() {
+    let served = Served::start();
+    let index = served.prints(&["leader", "set", "e", "one", "--ttl", "60"]);
+    let again = served.prints(&["leader", "set", "e", "one", "--ttl", "120"]);
+    assert_eq!(again, index);
+    assert_eq!(served.prints(&["leader", "get", "e"]), "one\n");
+    served.prints(&["leader", "delete", "e", "one"]);
+    served.fails(&["leader", "get", "e"], 4, "nobody leads");
+}
