@@ -448,8 +448,6 @@ fn variables_stand_in_for_flags() {
         bad.stderr.contains("variable ETCDCTL_COMMAND_TIMEOUT"),
         "{bad:?}"
     );
-    let v2 = with(&[("ETCDCTL_API", "2")], &["get", "k"]);
-    assert_eq!(v2.code, Some(4));
 }
 
 #[test]
