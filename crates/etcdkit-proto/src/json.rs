@@ -15,7 +15,8 @@ pub fn to_writer(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<
     Ok(())
 }
 
-/// Escapes what could end a script element or a line of JavaScript, as Go does.
+/// Escapes what could end a script element or a line of JavaScript, as Go does. U+FFFD stands for bytes that are
+/// no text, for which Go writes the escape, too.
 struct GoFormatter;
 
 impl Formatter for GoFormatter {
@@ -28,7 +29,7 @@ impl Formatter for GoFormatter {
         let mut rest = fragment;
         while let Some((at, c)) = rest
             .char_indices()
-            .find(|(_, c)| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}'))
+            .find(|(_, c)| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\u{fffd}'))
         {
             let (before, after) = rest.split_at(at);
             plain.write_string_fragment(writer, before)?;
@@ -46,10 +47,10 @@ mod tests {
     #[test]
     fn escapes_as_go_escapes() {
         let mut out = Vec::new();
-        to_writer(&mut out, &["<a&b>\"é\n\u{2028}x"]).unwrap();
+        to_writer(&mut out, &["<a&b>\"é\n\u{2028}x\u{fffd}"]).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "[\"\\u003ca\\u0026b\\u003e\\\"é\\n\\u2028x\"]"
+            "[\"\\u003ca\\u0026b\\u003e\\\"é\\n\\u2028x\\ufffd\"]"
         );
     }
 }

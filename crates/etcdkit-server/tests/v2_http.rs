@@ -211,6 +211,57 @@ async fn every_verb_does_what_it_does() {
     );
 }
 
+/// Values are bytes, but JSON is text.
+#[tokio::test]
+async fn values_that_are_no_text() {
+    let (_server, mut raw) = connect().await;
+    says(
+        &raw.put("/v2/keys/%ff", "value=%fe%3c").await,
+        CREATED,
+        "4",
+        r#"{"action":"set","node":{"key":"/\ufffd","value":"\ufffd\u003c","modifiedIndex":4,"createdIndex":4}}"#,
+    );
+    says(
+        &raw.put("/v2/keys/%ff?prevValue=%fd%3c", "value=1").await,
+        PRECONDITION_FAILED,
+        "4",
+        r#"{"errorCode":101,"message":"Compare failed","cause":"[\ufffd\u003c != \ufffd\u003c]","index":4}"#,
+    );
+    let reply = raw.put("/v2/keys/%ff?prevValue=%fe%3c", "value=1").await;
+    assert_eq!(reply.status, OK);
+}
+
+#[tokio::test]
+async fn metrics_count_what_was_understood() {
+    let (_server, mut raw) = connect().await;
+    raw.put("/v2/keys/a", "value=1").await;
+    raw.put("/v2/keys/a?prevExist=false", "").await;
+    raw.get("/v2/keys/b").await;
+    raw.get("/v2/keys").await;
+    raw.get("/v2/keys?recursive=x").await;
+    raw.get("/v2/keys?wait=true&waitIndex=4&recursive=true")
+        .await;
+    let metrics = raw.get("/metrics").await.body;
+    for line in [
+        "etcd_http_received_total{method=\"GET\"} 2",
+        "etcd_http_received_total{method=\"PUT\"} 2",
+        "etcd_http_failed_total{code=\"404\",method=\"GET\"} 1",
+        "etcd_http_failed_total{code=\"412\",method=\"PUT\"} 1",
+        "etcd_debugging_store_writes_total{action=\"create\"} 2",
+        "etcd_debugging_store_writes_total{action=\"set\"} 3",
+        "etcd_debugging_store_watchers 0",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line} in {metrics}"
+        );
+    }
+    let failed = metrics
+        .lines()
+        .filter(|line| line.starts_with("etcd_http_failed"));
+    assert_eq!(failed.count(), 2);
+}
+
 #[tokio::test]
 async fn parameters_are_in_the_query_and_in_forms() {
     let (_server, mut raw) = connect().await;

@@ -5,6 +5,7 @@
 mod calls;
 #[cfg(feature = "durable")]
 mod histogram;
+mod keys;
 mod page;
 mod process;
 mod text;
@@ -17,6 +18,7 @@ pub(crate) use self::page::page;
 use self::calls::Calls;
 #[cfg(feature = "durable")]
 use self::histogram::Histogram;
+use self::keys::KeysRequests;
 
 /// What the server counts.
 #[derive(Debug, Default)]
@@ -36,6 +38,9 @@ pub(crate) struct Metrics {
     /// Those that expired, too.
     pub(crate) leases_revoked: Counter,
     pub(crate) leases_expired: Counter,
+
+    /// Requests for keys of v2.
+    pub(crate) keys: KeysRequests,
 
     pub(crate) health_checks_passed: Counter,
     pub(crate) health_checks_failed: Counter,

@@ -2,6 +2,7 @@
 //! peers has no number for is left out.
 
 use etcdkit_proto::etcdserverpb::RangeRequest;
+use etcdkit_proto::v2::Action;
 
 use super::process::Process;
 use super::text::Text;
@@ -16,6 +17,7 @@ pub(crate) fn page(node: &Node) -> Result<String, Status> {
     store(node, &mut text)?;
     watches(node, &mut text)?;
     leases(node, &mut text);
+    keys(node, &mut text)?;
     calls(node, &mut text);
     process(&mut text);
     Ok(text.finish())
@@ -214,6 +216,66 @@ fn leases(node: &Node, text: &mut Text) {
     ] {
         text.counter(name, help, counter.get());
     }
+}
+
+/// The keys of v2, if they are served.
+fn keys(node: &Node, text: &mut Text) -> Result<(), Status> {
+    if node.v2.is_none() {
+        return Ok(());
+    }
+    let requests = &node.metrics.keys;
+    let mut received = text.family(
+        "etcd_http_received_total",
+        "counter",
+        "Requests for keys of v2 that were understood and allowed, without watches.",
+    );
+    for (method, count) in requests.received() {
+        received.sample(&[("method", method)], count);
+    }
+    let mut failed = text.family(
+        "etcd_http_failed_total",
+        "counter",
+        "Those that failed, by their status.",
+    );
+    for (method, status, count) in requests.failed() {
+        let labels = [("code", &*status.to_string()), ("method", method)];
+        failed.sample(&labels, count);
+    }
+    let (stats, watchers) = node
+        .applier
+        .watching(|store, hub| (store.v2().stats(), hub.v2.count()))?;
+    let mut writes = text.family(
+        "etcd_debugging_store_writes_total",
+        "counter",
+        "Changes of keys of v2, those that failed included.",
+    );
+    for (action, count) in [
+        (
+            Action::CompareAndDelete,
+            stats.compare_and_delete_success + stats.compare_and_delete_fail,
+        ),
+        (
+            Action::CompareAndSwap,
+            stats.compare_and_swap_success + stats.compare_and_swap_fail,
+        ),
+        (Action::Create, stats.create_success + stats.create_fail),
+        (Action::Delete, stats.delete_success + stats.delete_fail),
+        (Action::Set, stats.sets_success + stats.sets_fail),
+        (Action::Update, stats.update_success + stats.update_fail),
+    ] {
+        writes.sample(&[("action", action.as_str())], count);
+    }
+    text.counter(
+        "etcd_debugging_store_expires_total",
+        "Keys of v2 that expired.",
+        stats.expire_count,
+    );
+    text.gauge(
+        "etcd_debugging_store_watchers",
+        "Watches of keys of v2.",
+        watchers,
+    );
+    Ok(())
 }
 
 fn calls(node: &Node, text: &mut Text) {

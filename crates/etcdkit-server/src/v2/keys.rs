@@ -21,26 +21,50 @@ pub(super) async fn serve(call: &mut Call<'_>, rest: &[u8]) -> Response<Body> {
     ) {
         return answer::method_not_allowed("HEAD,GET,PUT,POST,DELETE");
     }
-    let answered = answered(call, rest).await;
-    let response = answered.unwrap_or_else(|error| answer::keys_error(&error));
+    let response = match understood(call, rest).await {
+        Ok(parameters) => carried_out(call, &Path::of_key(rest), &parameters).await,
+        Err(error) => answer::keys_error(&error),
+    };
     answer::with_cluster_id(response, call.node().identity.cluster_id)
 }
 
-async fn answered(call: &mut Call<'_>, rest: &[u8]) -> Result<Response<Body>, KeysError> {
+/// What is asked for, if it can be understood and whoever asks may ask it.
+async fn understood(call: &mut Call<'_>, rest: &[u8]) -> Result<Parameters, KeysError> {
     let form = Form::read(&call.parts, &mut call.body)
         .await
         .map_err(|cause| KeysError::new(ErrorCode::InvalidForm, cause, 0))?;
     let parameters = Parameters::read(call.method(), &form)?;
     auth::admit(call.node(), &call.parts, rest, parameters.recursive).await?;
-    let path = Path::of_key(rest);
+    Ok(parameters)
+}
+
+/// Does it, and counts it.
+async fn carried_out(call: &Call<'_>, path: &Path, parameters: &Parameters) -> Response<Body> {
+    let requests = &call.node().metrics.keys;
+    if !parameters.wait {
+        requests.receive(call.method());
+    }
+    let answered = answered(call, path, parameters).await;
+    answered.unwrap_or_else(|error| {
+        let response = answer::keys_error(&error);
+        requests.fail(call.method(), response.status());
+        response
+    })
+}
+
+async fn answered(
+    call: &Call<'_>,
+    path: &Path,
+    parameters: &Parameters,
+) -> Result<Response<Body>, KeysError> {
     let node = call.node();
     let answer = match *call.method() {
         // A read with the cluster's agreement does not wait for anything else.
         Method::GET if parameters.wait && !parameters.quorum => {
-            return watch::open(call, &path, &parameters);
+            return watch::open(call, path, parameters);
         }
-        Method::GET | Method::HEAD => read(node, call.method(), &path, &parameters).await,
-        _ => write(node, call.method(), &path, &parameters).await,
+        Method::GET | Method::HEAD => read(node, call.method(), path, parameters).await,
+        _ => write(node, call.method(), path, parameters).await,
     };
     let mut answer = answer.map_err(failed)??;
     let event = &mut answer.event;
