@@ -27,6 +27,9 @@
 //!   only; all keep clients from writing. A downgrade is taken note of.
 //! * `Cluster`: the one member, which can be listed and updated. gRPC health.
 //! * `/health`, `/version` and `/metrics` over HTTP/1 and HTTP/2, on the same port.
+//! * The v2 API of etcd 2.0 to 3.5, [if it is enabled](ServerBuilder::enable_v2): keys and watches, users and roles,
+//!   members, machines and statistics; on request [the modules](ServerBuilder::v2_modules) of etcd 0.2, too. Its
+//!   keys are apart from those of v3.
 //! * Anything else is `Unimplemented`.
 //!
 //! `HashKV` gives the number that a real etcd gives after the same requests.
