@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use etcdkit_proto::v2 as wire;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::scope::Scope;
 use crate::{
@@ -22,7 +22,7 @@ const ASK_MOST: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) enum Ended {
     Event(Box<Event>),
-    /// The time was up, or the server has ended its answer, without an event.
+    /// The server has ended its answer without an event.
     Silent,
     /// There may have been an event, and it did not arrive.
     Broken(Error),
@@ -43,26 +43,23 @@ pub(super) async fn ask(client: &Client, scope: &Scope, index: Option<u64>) -> R
     client.core.open(request).await
 }
 
-/// Listens for the event, for so long.
-pub(super) async fn listen(client: &Client, opened: Opened, wait: Duration) -> Ended {
+/// Listens for the event, for as long as that takes.
+pub(super) async fn listen(client: Client, opened: Opened) -> Ended {
     let endpoint = Arc::clone(&opened.told.endpoint);
     let limit = client.core.config.request_timeout;
     let mut body = pin!(read(opened, limit));
-    let until = Instant::now() + wait;
     loop {
         // A watch has nowhere else to go without another endpoint.
         let has_others = client.core.roster.places().len() > 1;
-        let ask_at = Instant::now() + ASK_AFTER.mul_f64(0.75 + fastrand::f64() / 2.0);
         tokio::select! {
             biased;
             ended = &mut body => return ended,
-            () = sleep_until(until) => return Ended::Silent,
-            () = sleep_until(ask_at), if has_others => {}
+            () = sleep(ASK_AFTER.mul_f64(0.75 + fastrand::f64() / 2.0)), if has_others => {}
         }
         tokio::select! {
             biased;
             ended = &mut body => return ended,
-            checked = check(client, &endpoint) => {
+            checked = check(&client, &endpoint) => {
                 if let Err(error) = checked {
                     return Ended::Broken(error);
                 }
@@ -142,7 +139,8 @@ pub(crate) async fn wait_once(
 ) -> Result<()> {
     match ask(client, scope, Some(index)).await {
         Ok(opened) => {
-            listen(client, opened, most).await;
+            // However it ends.
+            let _ = timeout(most, listen(client.clone(), opened)).await;
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::EventIndexCleared => Ok(()),

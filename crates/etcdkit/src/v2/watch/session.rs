@@ -1,7 +1,7 @@
 //! What a watch asks next, and what the answers mean: pure, with the time passed in.
 //!
 //! etcd's v2 API gives one event for a question, from its history or when it happens. A watch is a chain
-//! of such questions, each for the index after the last event. Three things make it more than that.
+//! of such questions, each for the index after the last event. Four things make it more than that.
 //!
 //! - The history is a thousand events long, those of everybody together. A watch that has nothing to
 //!   tell would in the end ask for what is forgotten. So it hangs up now and then, and goes on from the
@@ -9,9 +9,11 @@
 //!   there.
 //! - That silence may have been the network's, and the event lost on its way. So each index is asked
 //!   for twice before it is passed, and once only if a server does not remember it the second time.
-//! - If even the last index that is certain is forgotten, changes are missed. Then everything is listed,
-//!   by agreement of the cluster so that it is not older than what was already told, and told in their
-//!   place.
+//! - If both are forgotten, because others have changed a thousand keys meanwhile, the answer that was
+//!   listened to all the time still counts: a new one is opened beside it, and if the old one stays
+//!   silent, nothing has happened until then.
+//! - If that is broken, changes are missed. Then everything is listed, by agreement of the cluster so
+//!   that it is not older than what was already told, and told in their place.
 
 use std::time::Duration;
 
@@ -139,6 +141,8 @@ impl Session {
     }
 
     /// The answer had no event: the server has ended it, or the wait was long enough.
+    ///
+    /// In the latter case the answer goes on, and should be listened to until there is another one.
     pub(super) fn silent(&mut self) {
         if self.began < self.reached {
             self.missed = Some(Missed::Behind);
@@ -161,12 +165,22 @@ impl Session {
         }
     }
 
+    /// Another server has begun to answer at this index, and the answer before, which was not broken, had
+    /// no event until then.
+    pub(super) fn bridged(&mut self, index: u64, now: Instant) {
+        self.began(index, now);
+        self.passed(index);
+    }
+
     /// Everything was listed, at this index of the store.
     pub(super) fn listed(&mut self, index: u64, now: Instant) -> Listed {
         self.pace.saw(index, now);
-        let listed = match self.missed.take() {
+        let listed = match self.missed {
             _ if index < self.reached => Listed::WentBack,
-            Some(Missed::Behind) | None => return Listed::Needless,
+            Some(Missed::Behind) | None => {
+                self.missed = None;
+                return Listed::Needless;
+            }
             Some(Missed::Cleared) => Listed::Cleared,
         };
         self.reached = index;
@@ -177,6 +191,7 @@ impl Session {
     fn passed(&mut self, index: u64) {
         self.next = Some(index + 1);
         self.quiet = 0;
+        self.missed = None;
     }
 }
 

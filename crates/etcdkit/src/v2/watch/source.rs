@@ -1,8 +1,8 @@
 //! What a watch tells, one after the other: the session's questions and answers over the network.
 
-use std::time::Duration;
+use std::{future::Future, pin::Pin, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Resync, ResyncReason, WatchEvent,
@@ -23,13 +23,23 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 /// does not hold connections.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How long an event may be on its way on one connection while another one has an answer already.
+const LATE: Duration = Duration::from_secs(2);
+
+/// An answer that is listened to.
+struct Listening {
+    ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
+    since: Instant,
+}
+
 pub(super) struct Source {
     client: Client,
     session: Session,
     /// Whether to list everything when changes are missed, or to fail.
     resyncs: bool,
-    /// The answer that is being listened to.
-    opened: Option<(Opened, Instant)>,
+    current: Option<Listening>,
+    /// The one before, which had no event for so long that another one was asked for.
+    previous: Option<Listening>,
     pauses: Backoff,
 }
 
@@ -45,7 +55,8 @@ impl Source {
             client,
             session: Session::new(scope, from, longest_wait),
             resyncs,
-            opened: None,
+            current: None,
+            previous: None,
             pauses: Backoff::new(PAUSE_FIRST, PAUSE_LONGEST),
         }
     }
@@ -57,17 +68,21 @@ impl Source {
 
     /// Waits until a server listens on the watch's behalf, or has to be asked for everything.
     pub(super) async fn arm(&mut self) -> Result<()> {
-        while self.opened.is_none()
+        while self.current.is_none()
             && let Ask::Wait(index) = self.session.ask()
         {
             match poll::ask(&self.client, self.session.scope(), index).await {
                 Ok(opened) => {
-                    let now = Instant::now();
-                    self.session.began(opened.header.etcd_index, now);
-                    self.opened = Some((opened, now));
+                    let index = opened.header.etcd_index;
+                    self.session.began(index, Instant::now());
+                    self.current = Some(self.listen_to(opened));
+                    self.previous = None;
                 }
                 Err(error) if error.kind() == ErrorKind::EventIndexCleared => {
                     self.session.cleared();
+                    if self.session.ask() == Ask::List && self.previous.is_some() {
+                        self.bridge().await?;
+                    }
                     if self.session.ask() == Ask::List && !self.resyncs {
                         return Err(error);
                     }
@@ -78,8 +93,38 @@ impl Source {
         Ok(())
     }
 
-    /// What is to be told next, after whatever failures that pass. Not to be cancelled midway by who
-    /// wants to go on: the answer that is listened to is lost then, though no event is.
+    /// Goes on with what happens from now on, if nothing has happened until now.
+    async fn bridge(&mut self) -> Result<()> {
+        let opened = poll::ask(&self.client, self.session.scope(), None).await?;
+        let index = opened.header.etcd_index;
+        let Some(previous) = &mut self.previous else {
+            return Ok(());
+        };
+        if let Ok(ended) = timeout(LATE, &mut previous.ended).await {
+            self.previous = None;
+            if let Ended::Event(event) = ended {
+                let since = Instant::now();
+                let ended = Box::pin(std::future::ready(Ended::Event(event)));
+                self.current = Some(Listening { ended, since });
+            }
+            return Ok(());
+        }
+        self.session.bridged(index, Instant::now());
+        self.current = Some(self.listen_to(opened));
+        self.previous = None;
+        Ok(())
+    }
+
+    fn listen_to(&self, opened: Opened) -> Listening {
+        Listening {
+            ended: Box::pin(poll::listen(self.client.clone(), opened)),
+            since: Instant::now(),
+        }
+    }
+
+    /// What is to be told next, after whatever failures that pass.
+    ///
+    /// Not to be cancelled by who wants to go on: an event may be lost that had come.
     pub(super) async fn next(&mut self) -> Result<WatchEvent> {
         loop {
             match self.step().await {
@@ -96,10 +141,16 @@ impl Source {
 
     async fn step(&mut self) -> Result<Option<WatchEvent>> {
         self.arm().await?;
-        let Some((opened, since)) = self.opened.take() else {
+        let Some(mut listening) = self.current.take() else {
             return self.list().await;
         };
-        match poll::listen(&self.client, opened, self.session.wait()).await {
+        let Ok(ended) = timeout(self.session.wait(), &mut listening.ended).await else {
+            self.session.silent();
+            self.pauses.reset();
+            self.previous = Some(listening);
+            return Ok(None);
+        };
+        match ended {
             Ended::Event(event) => {
                 let index = event.index();
                 match self.session.heard(event.key(), event.action, index) {
@@ -113,7 +164,7 @@ impl Source {
             }
             Ended::Silent => {
                 self.session.silent();
-                match since.elapsed() < SILENCE {
+                match listening.since.elapsed() < SILENCE {
                     true => self.pause().await,
                     false => self.pauses.reset(),
                 }
@@ -127,6 +178,7 @@ impl Source {
     }
 
     async fn list(&mut self) -> Result<Option<WatchEvent>> {
+        self.previous = None;
         let scope = self.session.scope();
         let mut get = self.client.get(scope.named()).sorted().quorum();
         if scope.is_recursive() {

@@ -167,6 +167,8 @@ struct Simulation {
     session: Session,
     /// The index after which the watch begins, once that is known.
     start: Option<u64>,
+    /// The answer before, if it is listened to: the index that it began at.
+    previous: Option<u64>,
     watched: Vec<u64>,
     told: Vec<Told>,
     now: Instant,
@@ -189,6 +191,7 @@ impl Simulation {
             store,
             session: session(from),
             start: from.map(|from| from - 1),
+            previous: None,
             watched: Vec::new(),
             told: Vec::new(),
             now: Instant::now(),
@@ -223,8 +226,14 @@ impl Simulation {
         let (start, from) = (self.store.index, from.unwrap_or(self.store.index + 1));
         let Ok(mut found) = self.store.find(from) else {
             self.session.cleared();
+            if self.session.ask() == Ask::List
+                && let Some(previous) = self.previous.take()
+            {
+                self.bridge(previous);
+            }
             return;
         };
+        self.previous = None;
         self.session.began(start, self.now);
         self.start.get_or_insert(start);
         if may_break && self.random.u8(0..6) == 0 {
@@ -243,7 +252,23 @@ impl Simulation {
                 assert_eq!(self.session.heard("/k/x", Action::Set, index), Heard::News);
                 self.told.push(Told::Event(index));
             }
-            None => self.session.silent(),
+            None => {
+                self.session.silent();
+                let is_alive = !may_break || self.random.bool();
+                self.previous = is_alive.then_some(start);
+            }
+        }
+    }
+
+    /// Listens on, to an answer that began at this index.
+    fn bridge(&mut self, began: u64) {
+        let heard = self.watched.iter().find(|index| **index > began);
+        match heard.copied() {
+            Some(index) => {
+                assert_eq!(self.session.heard("/k/x", Action::Set, index), Heard::News);
+                self.told.push(Told::Event(index));
+            }
+            None => self.session.bridged(self.store.index, self.now),
         }
     }
 
@@ -301,5 +326,28 @@ fn a_watch_that_is_asked_often_enough_never_meets_a_cleared_history() {
         }
         assert_eq!(simulation.told, [], "seed {seed}");
         assert!(simulation.store.index > 1_000, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_burst_of_others_changes_clears_no_history_of_a_watch_that_listens() {
+    for _ in 0..200 {
+        let seed = fastrand::u64(..);
+        let mut simulation = Simulation::new(seed, 30);
+        for _ in 0..200 {
+            // While nobody listens, in the time after an event, so much does not happen.
+            if simulation.previous.is_some() {
+                simulation.changes(100, usize::MAX);
+            }
+            simulation.ask(14, 20, false);
+        }
+        for _ in 0..60 {
+            simulation.ask(0, 1, false);
+        }
+        let is_listing = |told: &Told| matches!(told, Told::Listing(_));
+        assert!(!simulation.told.iter().any(is_listing), "seed {seed}");
+        if let Err(problem) = simulation.judge() {
+            panic!("seed {seed}: {problem}");
+        }
     }
 }
