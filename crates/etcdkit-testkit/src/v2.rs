@@ -2,3 +2,4 @@
 
 pub mod differential;
 pub mod http;
+pub mod servers;

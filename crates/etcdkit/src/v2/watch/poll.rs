@@ -18,6 +18,9 @@ const ASK_AFTER: Duration = Duration::from_secs(8);
 /// How long that may take.
 const ASK_MOST: Duration = Duration::from_secs(2);
 
+/// How long the rest of an answer may come to a halt.
+const PAUSE_MOST: Duration = Duration::from_secs(3);
+
 /// How listening has ended.
 #[derive(Debug)]
 pub(super) enum Ended {
@@ -29,11 +32,17 @@ pub(super) enum Ended {
 }
 
 /// Asks for the next event, from this index on or from now, and waits until a server has begun to
-/// answer.
-pub(super) async fn ask(client: &Client, scope: &Scope, index: Option<u64>) -> Result<Opened> {
+/// answer, which it does at once: for so long, or the client's request timeout.
+pub(super) async fn ask(
+    client: &Client,
+    scope: &Scope,
+    index: Option<u64>,
+    most: Option<Duration>,
+) -> Result<Opened> {
     let path = path::of_key(scope.named());
     let mut request = Request::get("watch", path).query("wait", "true");
     request.class = Class::Local;
+    request.timeout = most;
     if scope.is_recursive() {
         request = request.query("recursive", "true");
     }
@@ -46,7 +55,7 @@ pub(super) async fn ask(client: &Client, scope: &Scope, index: Option<u64>) -> R
 /// Listens for the event, for as long as that takes.
 pub(super) async fn listen(client: Client, opened: Opened) -> Ended {
     let endpoint = Arc::clone(&opened.told.endpoint);
-    let limit = client.core.config.request_timeout;
+    let limit = client.core.config.request_timeout.min(PAUSE_MOST);
     let mut body = pin!(read(opened, limit));
     loop {
         // A watch has nowhere else to go without another endpoint.
@@ -68,7 +77,7 @@ pub(super) async fn listen(client: Client, opened: Opened) -> Ended {
     }
 }
 
-/// Reads the answer, of which everything must come soon after the first byte.
+/// Reads the answer, of which there is no long pause after the first byte.
 async fn read(mut opened: Opened, limit: Duration) -> Ended {
     let mut body = Vec::new();
     match opened.chunk().await {
@@ -76,18 +85,15 @@ async fn read(mut opened: Opened, limit: Duration) -> Ended {
         Ok(None) => return Ended::Silent,
         Err(error) => return Ended::Broken(error),
     }
-    let rest = timeout(limit, async {
-        while let Some(chunk) = opened.chunk().await? {
-            body.extend_from_slice(&chunk);
-        }
-        Ok(())
-    });
-    match rest.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Ended::Broken(error),
-        Err(_) => {
-            let what = "half an event came, and no more";
-            return Ended::Broken(opened.told.error(ErrorKind::Timeout, what));
+    loop {
+        match timeout(limit, opened.chunk()).await {
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Ended::Broken(error),
+            Err(_) => {
+                let what = "half an event came, and no more";
+                return Ended::Broken(opened.told.error(ErrorKind::Timeout, what));
+            }
         }
     }
     if body.iter().all(u8::is_ascii_whitespace) {
@@ -137,7 +143,7 @@ pub(crate) async fn wait_once(
     index: u64,
     most: Duration,
 ) -> Result<()> {
-    match ask(client, scope, Some(index)).await {
+    match ask(client, scope, Some(index), None).await {
         Ok(opened) => {
             // However it ends.
             let _ = timeout(most, listen(client.clone(), opened)).await;

@@ -23,6 +23,10 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 /// does not hold connections.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How long a server may take to begin its answer, in a watch that goes on: longer each time that it is
+/// not enough. A connection that was forgotten on the way would never be answered.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long an event may be on its way on one connection while another one has an answer already.
 const LATE: Duration = Duration::from_secs(2);
 
@@ -41,6 +45,8 @@ pub(super) struct Source {
     /// The one before, which had no event for so long that another one was asked for.
     previous: Option<Listening>,
     pauses: Backoff,
+    /// How long the next answer may take to begin; the first time, the client's request timeout.
+    patience: Option<Duration>,
 }
 
 impl Source {
@@ -58,6 +64,7 @@ impl Source {
             current: None,
             previous: None,
             pauses: Backoff::new(PAUSE_FIRST, PAUSE_LONGEST),
+            patience: None,
         }
     }
 
@@ -71,7 +78,7 @@ impl Source {
         while self.current.is_none()
             && let Ask::Wait(index) = self.session.ask()
         {
-            match poll::ask(&self.client, self.session.scope(), index).await {
+            match self.ask(index).await {
                 Ok(opened) => {
                     let index = opened.header.etcd_index;
                     self.session.began(index, Instant::now());
@@ -95,7 +102,7 @@ impl Source {
 
     /// Goes on with what happens from now on, if nothing has happened until now.
     async fn bridge(&mut self) -> Result<()> {
-        let opened = poll::ask(&self.client, self.session.scope(), None).await?;
+        let opened = self.ask(None).await?;
         let index = opened.header.etcd_index;
         let Some(previous) = &mut self.previous else {
             return Ok(());
@@ -113,6 +120,18 @@ impl Source {
         self.current = Some(self.listen_to(opened));
         self.previous = None;
         Ok(())
+    }
+
+    async fn ask(&mut self, index: Option<u64>) -> Result<Opened> {
+        let scope = self.session.scope();
+        let opened = poll::ask(&self.client, scope, index, self.patience).await;
+        let longest = self.client.core.config.request_timeout;
+        let patience = match (&opened, self.patience) {
+            (Err(error), Some(patience)) if error.kind() == ErrorKind::Timeout => patience * 2,
+            _ => PATIENCE,
+        };
+        self.patience = Some(patience.min(longest));
+        opened
     }
 
     fn listen_to(&self, opened: Opened) -> Listening {
