@@ -88,6 +88,7 @@ async fn peers(core: &Core, token: &Token) -> Result<Vec<String>> {
     let service = core.endpoint(&token.service)?;
     let request = |path: String| Request {
         only: Some(service.clone()),
+        hasty: true,
         ..Request::get(OPERATION, path)
     };
     let size = core
@@ -122,21 +123,15 @@ struct Found {
 
 /// Where clients reach the cluster of these peers.
 async fn cluster(core: &Arc<Core>, peers: &[String]) -> Result<Found> {
-    let mut answers = JoinSet::new();
-    for peer in peers {
-        let (core, peer) = (Arc::clone(core), peer.clone());
-        answers.spawn(async move {
-            let found = ask_peer(&core, &peer).await;
-            (peer, found)
-        });
-    }
+    let answers = at_once(peers.to_vec(), |peer| {
+        let core = Arc::clone(core);
+        async move { ask_peer(&core, &peer).await }
+    });
     let (mut clusters, mut failures) = (Vec::new(), Vec::new());
-    // One that panicked has not answered.
-    while let Some(answer) = answers.join_next().await {
+    for (peer, answer) in answers.await {
         match answer {
-            Ok((_, Ok(found))) => clusters.push(found),
-            Ok((peer, Err(error))) => failures.push((peer, error)),
-            Err(_) => {}
+            Ok(found) => clusters.push(found),
+            Err(error) => failures.push((peer, error)),
         }
     }
     let mut found = match clusters.is_empty() {
@@ -149,6 +144,26 @@ async fn cluster(core: &Arc<Core>, peers: &[String]) -> Result<Found> {
         found.client_urls = of_cluster(core, found.client_urls, found.cluster_id).await?;
     }
     Ok(found)
+}
+
+/// Asks all at once, and gives back the answers in the order of those who gave them.
+async fn at_once<T, F>(urls: Vec<String>, ask: impl Fn(String) -> F) -> Vec<(String, Result<T>)>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let mut asked = JoinSet::new();
+    for url in urls {
+        let answer = ask(url.clone());
+        asked.spawn(async move { (url, answer.await) });
+    }
+    let mut answers = Vec::new();
+    // One that panicked has not answered.
+    while let Some(answer) = asked.join_next().await {
+        answers.extend(answer);
+    }
+    answers.sort_by(|(one, _), (other, _)| one.cmp(other));
+    answers
 }
 
 /// Asks one peer who belongs to its cluster.
@@ -245,11 +260,15 @@ async fn guess(core: &Core, peers: &[String]) -> Option<Found> {
 
 /// The client URLs without those that lead to other clusters. Members that are down stay, as long as one is
 /// not.
-async fn of_cluster(core: &Core, urls: Vec<String>, cluster: u64) -> Result<Vec<String>> {
+async fn of_cluster(core: &Arc<Core>, urls: Vec<String>, cluster: u64) -> Result<Vec<String>> {
+    let probes = at_once(urls, |url| {
+        let core = Arc::clone(core);
+        async move { probe(&core, OPERATION, &url, cluster).await }
+    });
     let (mut kept, mut failures) = (Vec::new(), Vec::new());
     let mut reached = false;
-    for url in urls {
-        match probe(core, OPERATION, &url, cluster).await {
+    for (url, probed) in probes.await {
+        match probed {
             Ok(_) => {
                 reached = true;
                 kept.push(url);

@@ -59,6 +59,9 @@ pub(crate) struct Core {
     listener: Option<Listener>,
     /// Whether the cluster has said that it knows refreshes (etcd 2.3).
     pub(super) knows_refresh: AtomicBool,
+    /// Keeps the background thread for as long as anything needs the core.
+    #[cfg(feature = "blocking")]
+    pub(super) background: std::sync::OnceLock<Arc<crate::blocking::Background>>,
 }
 
 /// A whole answer.
@@ -106,6 +109,8 @@ impl Core {
             counting: Counting::default(),
             listener,
             knows_refresh: AtomicBool::new(false),
+            #[cfg(feature = "blocking")]
+            background: std::sync::OnceLock::new(),
         }
     }
 

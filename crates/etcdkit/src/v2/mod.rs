@@ -19,6 +19,8 @@
 
 mod admin;
 mod auth;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod builder;
 mod call;
 mod client;
