@@ -4,6 +4,8 @@
 //! whose last change is that of its note is as the migration left it; every other one belongs to
 //! somebody else.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::Revision;
@@ -74,6 +76,18 @@ pub enum Reason {
     Name,
     /// The value is larger than the server takes in one request.
     TooLarge,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Differs => f.write_str("v3 has another value there"),
+            Self::Removed => f.write_str("its copy was removed from v3"),
+            Self::SameTarget(other) => write!(f, "{other} becomes the same key"),
+            Self::Name => f.write_str("v3 cannot have a key of that name here"),
+            Self::TooLarge => f.write_str("its value is larger than a request may be"),
+        }
+    }
 }
 
 pub(super) fn decide(
