@@ -70,3 +70,31 @@ async fn a_write_to_a_member_without_a_leader_is_in_doubt() {
         assert_eq!(value.as_deref(), Some("before"));
     }
 }
+
+#[tokio::test]
+async fn endpoints_follow_the_members() {
+    for etcd in etcds() {
+        let mut cluster = Cluster::builder(&etcd)
+            .members(3)
+            .flag("--enable-v2=true")
+            .start()
+            .await
+            .expect("a cluster");
+        let client = Client::connect(cluster.endpoint()).await.expect("a client");
+        let synced = client.sync_endpoints().await.expect("members");
+        let mut endpoints = cluster.endpoints();
+        let mut found: Vec<_> = client.endpoints().collect();
+        endpoints.sort();
+        found.sort();
+        assert_eq!(found, endpoints, "{etcd}: {synced:?}");
+        assert!(synced.rejected.is_empty(), "{synced:?}");
+
+        // One that is down stays one of them, but nothing depends on it.
+        cluster.member(0).kill().expect("killed");
+        client.get("/a").quorum().await.expect("an answer");
+        let synced = client.sync_endpoints().await.expect("members");
+        assert_eq!(synced.endpoints.len(), 3, "{synced:?}");
+        assert_eq!(synced.rejected.len(), 1, "{synced:?}");
+        client.set("/a", "b").await.expect("written");
+    }
+}
