@@ -81,7 +81,12 @@ async fn a_snapshot_comes_in_pieces_with_its_digest_last() {
 
 #[tokio::test]
 async fn a_server_that_says_it_is_older_sends_what_that_one_would() {
-    let server = Server::builder().version("3.5.30").start().await.unwrap();
+    let server = Server::builder()
+        .version("3.5.30")
+        .enable_v2(true)
+        .start()
+        .await
+        .unwrap();
     let mut stream = snapshot(&server, Way::Tcp).await;
     let mut bytes = Vec::new();
     while let Some(response) = stream.message().await.unwrap() {

@@ -16,8 +16,8 @@ pub struct Deadline(i64);
 impl Deadline {
     /// So many seconds after `now`, which counts from 1970.
     ///
-    /// The sum wraps around as etcd's does. So a time to live above 9223372036 mostly ends before it begins,
-    /// which [`created`](super::Tree::set) keys take for no end at all. `None` if it wraps to nothing.
+    /// The sum wraps around as etcd's does. So a long time to live, from 9223372036 seconds on for certain, may
+    /// end before it begins: keys that are made with it have no end at all. `None` if it wraps to nothing.
     pub fn after(ttl: u64, now: Duration) -> Option<Self> {
         let ttl = ttl.cast_signed().wrapping_mul(NANOS_PER_SECOND);
         match nanos(now).wrapping_add(ttl) {

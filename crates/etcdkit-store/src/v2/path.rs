@@ -96,6 +96,21 @@ pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|name| !name.is_empty())
 }
 
+/// The way to a full path: each path on it, which is as far as one has come, and its name.
+pub(super) fn steps(path: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let slashes = path.iter().enumerate().skip(1);
+    let slashes = slashes.filter_map(|(at, byte)| (*byte == b'/').then_some(at));
+    let mut start = 1;
+    slashes
+        .chain([path.len()])
+        .filter_map(move |end| {
+            let name = path.get(start..end)?;
+            start = end + 1;
+            Some((path.get(..end)?, name))
+        })
+        .filter(|(_, name)| !name.is_empty())
+}
+
 /// The directory of a path, and the name in it.
 pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
@@ -173,6 +188,14 @@ mod tests {
         // The beginning of a character of three bytes: Rust's own conversion makes one of it.
         assert_eq!(text(b"\xe2\x82"), "\u{fffd}\u{fffd}");
         assert_eq!(shown(b"/1"), "");
+    }
+
+    #[test]
+    fn the_way_to_a_path_has_every_directory() {
+        let way: Vec<_> = steps(b"/1/ab/c").collect();
+        let expected: [(&[u8], &[u8]); 3] = [(b"/1", b"1"), (b"/1/ab", b"ab"), (b"/1/ab/c", b"c")];
+        assert_eq!(way, expected);
+        assert_eq!(steps(ROOT).count(), 0);
     }
 
     #[test]

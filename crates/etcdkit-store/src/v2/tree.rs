@@ -12,7 +12,7 @@ use super::deadline::Deadline;
 use super::event::{Glimpse, LoggedEvent, listing};
 use super::history::History;
 use super::node::{Children, Node};
-use super::path::{Namespace, Path, ROOT, components, joined, shown, split};
+use super::path::{Namespace, Path, ROOT, shown, split, steps};
 use super::stats::Stats;
 use super::stored::Journal;
 
@@ -165,15 +165,15 @@ impl Tree {
 
     pub(super) fn find(&self, path: &[u8]) -> Result<&Node, KeysError> {
         let mut node = &self.root;
-        let mut reached = ROOT.to_vec();
-        for name in components(path) {
+        let mut parent = ROOT;
+        for (reached, name) in steps(path) {
             let children = node
                 .children()
-                .ok_or_else(|| self.error_at(ErrorCode::NotADirectory, &reached))?;
-            reached = joined(&reached, name);
+                .ok_or_else(|| self.error_at(ErrorCode::NotADirectory, parent))?;
             node = children
                 .get(name)
-                .ok_or_else(|| self.error_at(ErrorCode::KeyNotFound, &reached))?;
+                .ok_or_else(|| self.error_at(ErrorCode::KeyNotFound, reached))?;
+            parent = reached;
         }
         Ok(node)
     }
@@ -187,13 +187,11 @@ impl Tree {
         }
         let (directory, name) = split(path);
         let mut children = self.root.children_mut();
-        let mut reached = ROOT.to_vec();
-        for name in components(directory) {
-            reached = joined(&reached, name);
+        for (reached, name) in steps(directory) {
             let Some(siblings) = children else { return };
             if !siblings.contains_key(name) {
                 siblings.insert(Bytes::copy_from_slice(name), Node::directory(index));
-                self.journal.mark(&reached);
+                self.journal.mark(reached);
             }
             children = siblings.get_mut(name).and_then(Node::children_mut);
         }

@@ -9,7 +9,7 @@ use slab::Slab;
 
 use super::event::LoggedEvent;
 use super::node::Node;
-use super::path::{Path, components, is_below, is_hidden, joined};
+use super::path::{Path, components, is_below, is_hidden, joined, steps};
 use super::tree::{Published, Tree};
 
 /// How many events may wait for somebody who does not read them, as in etcd.
@@ -186,10 +186,8 @@ impl Watchers {
             }
             self.tell_at(path, event, true, wake);
         }
-        let mut reached = super::path::ROOT.to_vec();
-        for name in components(path) {
-            reached = joined(&reached, name);
-            self.tell_at(&reached, event, false, wake);
+        for (reached, _) in steps(path) {
+            self.tell_at(reached, event, false, wake);
         }
     }
 
