@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use common::raw::{Raw, Reply};
@@ -238,6 +241,65 @@ async fn the_lock_is_granted_in_order_and_to_nobody_else() {
     let granted_last = granted(&end(last).await);
     assert_eq!(granted_last, index(&places[3]));
     assert!(first < granted_second && granted_second < granted_last);
+}
+
+/// Eight contenders for one lock, some of which hang up at any moment: there are never two holders, each
+/// grant has a higher index, and nobody is forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn there_are_never_two_holders() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let server = Arc::new(builder().start().await.unwrap());
+    let lock = Arc::new(Held::default());
+    let contenders: Vec<_> = (0..8)
+        .map(|contender| {
+            let random = fastrand::Rng::with_seed(seed + contender);
+            let (server, lock) = (Arc::clone(&server), Arc::clone(&lock));
+            tokio::spawn(contend(server, lock, contender, random))
+        })
+        .collect();
+    for contender in contenders {
+        // Each that hangs up may keep the others waiting for its two seconds.
+        timeout(6 * PATIENCE, contender).await.unwrap().unwrap();
+    }
+    assert!(lock.last.load(SeqCst) > 0);
+    until_queue_has(&mut Raw::connect(&server).await, 0).await;
+}
+
+#[derive(Default)]
+struct Held {
+    holders: AtomicU64,
+    last: AtomicU64,
+}
+
+async fn contend(server: Arc<Server>, lock: Arc<Held>, contender: u64, mut random: fastrand::Rng) {
+    let mut raw = Raw::connect(&server).await;
+    for round in 0..6 {
+        let value = format!("{contender}-{round}");
+        if random.u8(..3) == 0 {
+            // It may be granted just when the caller is gone, and then nobody knows but the clock.
+            let form = format!("ttl=2&value={value}");
+            let mut waiting = begin(&server, "POST", LOCK, &form).await;
+            let moment = Duration::from_micros(random.u64(..20_000));
+            match timeout(moment, &mut waiting).await {
+                Ok(_) => {
+                    raw.ask("DELETE", &format!("{LOCK}?value={value}"), None)
+                        .await;
+                }
+                Err(_) => waiting.abort(),
+            }
+            continue;
+        }
+        let form = format!("ttl=100&value={value}");
+        let index = granted(&raw.ask("POST", LOCK, Some(&form)).await);
+        assert_eq!(lock.holders.fetch_add(1, SeqCst), 0, "two holders");
+        assert!(lock.last.swap(index, SeqCst) < index);
+        tokio::task::yield_now().await;
+        lock.holders.fetch_sub(1, SeqCst);
+        let released = format!("{LOCK}?index={index}");
+        let released = raw.ask("DELETE", &released, None).await;
+        assert_eq!(released.status, "HTTP/1.1 200 OK", "{released}");
+    }
 }
 
 #[tokio::test]
