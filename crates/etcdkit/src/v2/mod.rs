@@ -62,8 +62,8 @@ pub use self::{
     header::Header,
     health::Health,
     keys::{
-        CompareAndDelete, CompareAndSwap, Delete, DeleteDir, DropTtl, Exists, Get, GetRequired, GetValue, List,
-        Refresh, Write,
+        CompareAndDelete, CompareAndSwap, Delete, DeleteDir, DropTtl, Exists, Get, GetRequired,
+        GetValue, List, Refresh, Write,
     },
     leader::{Campaign, Leader, LeaderOf, Leadership, Observer, SetLeader},
     lock::{Lock, LockHolder, LockLost, LockLostReason, LockPlace, OpenLock, TryLock},

@@ -5,6 +5,7 @@ mod auth;
 mod global;
 mod keys;
 mod members;
+mod migrate;
 mod recipes;
 mod watch;
 
@@ -23,6 +24,7 @@ pub(crate) use keys::{
     MkArgs, RmArgs, SetArgs, TtlFlag, UpdateArgs,
 };
 pub(crate) use members::{HealthArgs, MemberArgs, MemberCommand, Stats, StatsArgs, VersionArgs};
+pub(crate) use migrate::MigrateArgs;
 pub(crate) use recipes::{
     CampaignArgs, CandidateArgs, ElectionArgs, HoldFlags, LeaderArgs, LeaderCommand, LockArgs,
     ResignArgs,
@@ -104,6 +106,8 @@ pub(crate) enum Command {
     /// Checks the health of all members
     #[command(visible_alias = "health")]
     ClusterHealth(HealthArgs),
+    /// Copies keys into v3, and keeps the copy in step
+    Migrate(MigrateArgs),
     /// Prints the version of etcdkit and of the etcd API it speaks
     Version(VersionArgs),
     /// Help about any command

@@ -10,6 +10,7 @@ mod keys;
 mod leader;
 mod lock;
 mod member;
+mod migrate;
 mod print;
 mod role;
 mod stats;
@@ -60,6 +61,7 @@ pub(crate) fn run(cli: Cli) -> Result {
             Command::Role(args) => role::run(&global, &args).await,
             Command::Auth(args) => auth::run(&global, &args).await,
             Command::ClusterHealth(args) => health::run(&global, &args).await,
+            Command::Migrate(args) => migrate::run(&global, &args).await,
             Command::Version(args) => version::run(&global, &args).await,
             Command::Help(args) => explain(&args.command),
         }
