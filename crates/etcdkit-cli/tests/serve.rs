@@ -144,6 +144,7 @@ fn variables_are_etcds() {
     command
         .env("ETCD_NAME", "var")
         .env("ETCD_LISTEN_CLIENT_URLS", "http://127.0.0.1:0")
+        .env("ETCD_ENABLE_V2", "true")
         .env("ETCD_MAX_TXN_OPS", "1")
         .env("ETCD_SNAPSHOT_COUNT", "7")
         .env("ETCD_ENABLE_PPROF", "false")
@@ -156,6 +157,7 @@ fn variables_are_etcds() {
             .stdout()
             .contains(", flag, ")
     );
+    assert_eq!(server.run(&["v2", "set", "/a", "1"]).stdout(), "1\n");
     let said = server.end();
     assert!(said.contains("--snapshot-count"), "{said}");
     assert!(!said.contains("--pre-vote"), "{said}");
@@ -178,6 +180,7 @@ fn a_file_stands_in_for_flags_and_variables() {
         "name: file\n\
          listen-client-urls: http://127.0.0.1:0\n\
          max-txn-ops: 1\n\
+         enable-v2: true\n\
          snapshot-count: 5000\n\
          peer-transport-security:\n  auto-tls: true\n\
          auto-compaction-retention: \"1\"\n\
@@ -193,6 +196,7 @@ fn a_file_stands_in_for_flags_and_variables() {
             .stdout()
             .contains(", file, ")
     );
+    assert_eq!(server.run(&["v2", "set", "/a", "1"]).stdout(), "1\n");
     let said = server.end();
     for text in ["--snapshot-count", "--peer-auto-tls", "no-such-key"] {
         assert!(said.contains(text), "{said}");

@@ -231,7 +231,16 @@ impl ServerBuilder {
     /// `--enable-v2` of etcd 3.4 and 3.5. Without, `/v2` is not found.
     ///
     /// The keys of v2 are apart from those of v3, but live in the same data file. A file with keys of v2 may be
-    /// used without the option in between.
+    /// used without the option in between. [What differs from etcd](crate::differences) is listed.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = etcdkit_server::Server::builder().enable_v2(true).start().await?;
+    /// let client = etcdkit::v2::Client::connect([server.endpoint()]).await?;
+    /// client.set("/message", "Hello").await?;
+    /// # server.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn enable_v2(mut self, on: bool) -> Self {
         self.enable_v2 = on;
         self
