@@ -233,6 +233,9 @@ impl ServerBuilder {
     /// The keys of v2 are apart from those of v3, but live in the same data file. A file with keys of v2 may be
     /// used without the option in between. [What differs from etcd](crate::differences) is listed.
     ///
+    /// Real etcds find each other at such a server: put the number of members at
+    /// `/v2/keys/TOKEN/_config/size`, and start each with `--discovery=http://HOST/v2/keys/TOKEN`.
+    ///
     /// ```
     /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let server = etcdkit_server::Server::builder().enable_v2(true).start().await?;
@@ -253,6 +256,16 @@ impl ServerBuilder {
     ///   behalf of the client, whose place in the queue goes with its connection. Queues are keys below
     ///   `/_etcd/mod/lock`, and permissions for those decide who may use them.
     /// * `/v2/leader`, and on the client port `/v2/admin/machines`, `/v2/admin/config` and `/etcdURL`.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = etcdkit_server::Server::builder().v2_modules(true).start().await?;
+    /// let client = etcdkit::v2::Client::connect(server.endpoint()).await?;
+    /// let lock = client.lock("job").ttl(30).via_modules().await?;
+    /// lock.release().await?;
+    /// # server.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn v2_modules(mut self, on: bool) -> Self {
         self.v2_modules = on;
         self
