@@ -70,12 +70,11 @@ fn v2(words: Vec<OsString>, debug: &mut bool) -> Result {
             *debug = cli.global.debug;
             cmd::v2::run(cli)
         }
-        Err(error) => explain(&error, &command).map_err(|failure| {
-            let code = match error.kind() {
-                ErrorKind::InvalidSubcommand => Code::NoCommand,
-                _ => Code::BadArgs,
-            };
-            failure.with_exit(code.exit())
+        Err(error) => explain(&error, &command).map_err(|failure| match error.kind() {
+            // What failed is to print it.
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => failure,
+            ErrorKind::InvalidSubcommand => failure.with_exit(Code::NoCommand.exit()),
+            _ => failure.with_exit(Code::BadArgs.exit()),
         }),
     }
 }

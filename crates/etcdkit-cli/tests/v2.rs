@@ -140,6 +140,17 @@ fn help_tells_of_both_command_lines() {
 }
 
 #[test]
+fn a_reader_of_help_that_leaves_early_is_no_error() {
+    for words in [&["v2", "--help"][..], &["v2", "set", "--help"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = etcdkit().args(words).stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!((ended.status.code(), &*said), (Some(0), ""), "{words:?}");
+    }
+}
+
+#[test]
 fn keys_are_compared_and_swapped_or_deleted() {
     let served = Served::start();
     served.prints(&["set", "k", "1"]);
