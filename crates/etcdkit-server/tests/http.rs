@@ -54,6 +54,21 @@ async fn read(response: Response<hyper::body::Incoming>) -> Response<String> {
 }
 
 #[tokio::test]
+async fn v2_is_answered_over_either_version() {
+    let server = Server::builder().enable_v2(true).start().await.unwrap();
+    for (method, path, status) in [
+        ("GET", "/v2/keys", 200),
+        ("GET", "/v2/keys/%zz", 400),
+        ("GET", "/v2/keys//a", 301),
+        ("PUT", "/v2/keys/a?prevIndex=x", 400),
+        ("GET", "/v2/machines", 200),
+        ("GET", "/v2/stats/leader", 200),
+    ] {
+        assert_eq!(ask(&server, method, path).await.status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn health_is_etcds() {
     let server = start().await;
     for path in [

@@ -3,7 +3,7 @@
 use etcdkit_proto::json;
 use etcdkit_proto::v2::{KeysError, Message};
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 
 use crate::body::Body;
@@ -114,7 +114,6 @@ pub(super) fn malformed() -> Response<Body> {
     let mut response = Response::new(Body::content("400 Bad Request"));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
-    hang_up(&mut response);
     response
 }
 
@@ -141,8 +140,11 @@ pub(super) fn elsewhere(method: &Method, place: &str) -> Response<Body> {
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// Closes the connection after this answer.
-pub(super) fn hang_up(response: &mut Response<Body>) {
+/// Closes the connection after this answer. HTTP/2 has no such header.
+pub(super) fn hang_up(response: &mut Response<Body>, version: Version) {
+    if version > Version::HTTP_11 {
+        return;
+    }
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use http::header::EXPECT;
 use http::request::Parts;
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response};
 use http_body::Body as _;
 use time::OffsetDateTime;
 
@@ -77,7 +77,6 @@ pub(crate) async fn serve(line: &Arc<Line>, request: Request<Incoming>) -> Respo
         return answer::not_found();
     };
     let (parts, body) = request.into_parts();
-    let mut response;
     let mut call = match Path::of(&parts.uri) {
         Path::Clean(path) => Call {
             line,
@@ -86,11 +85,15 @@ pub(crate) async fn serve(line: &Arc<Line>, request: Request<Incoming>) -> Respo
             body,
         },
         Path::Elsewhere(place) => return answer::elsewhere(&parts.method, &place),
-        Path::Malformed => return answer::malformed(),
+        Path::Malformed => {
+            let mut response = answer::malformed();
+            answer::hang_up(&mut response, parts.version);
+            return response;
+        }
     };
-    response = route(v2, &mut call).await;
-    if !finish(&mut call).await && call.parts.version <= Version::HTTP_11 {
-        answer::hang_up(&mut response);
+    let mut response = route(v2, &mut call).await;
+    if !finish(&mut call).await {
+        answer::hang_up(&mut response, call.parts.version);
     }
     response
 }
