@@ -8,7 +8,10 @@ use etcdkit::{
 use etcdkit_server::Server;
 use etcdkit_testkit::{
     etcd::{Binary, Cluster, Version},
-    fake::refusing_endpoint,
+    fake::{
+        http1::{FakeHttp, Reply},
+        refusing_endpoint,
+    },
 };
 
 /// Every real etcd that has the v2 API.
@@ -132,6 +135,28 @@ async fn one_member_knows_the_others() {
         let client = Client::from_discovery(&url).await.expect("a client");
         assert_eq!(sorted(client.endpoints()), sorted(cluster.endpoints()));
     }
+}
+
+/// The public service has tokens of its own, and sends on to where it keeps them.
+#[tokio::test]
+async fn tokens_may_be_kept_elsewhere() {
+    let service = Service::start().await;
+    let etcd = binaries().pop().expect("one");
+    let (cluster, members) = start(&etcd, 1).await;
+    let kept = service
+        .token("kept", &[("a", &entry(&members[0], ","))])
+        .await;
+    let public = FakeHttp::start(move |request| {
+        let path = request
+            .target
+            .strip_prefix("/3e86b599")
+            .unwrap_or("/elsewhere");
+        Reply::redirect(307, format!("{kept}{path}"))
+    });
+    let public = public.await.expect("a port");
+    let url = format!("{}/3e86b599", public.endpoint());
+    let client = Client::from_discovery(&url).await.expect("a client");
+    assert!(client.endpoints().eq(cluster.endpoints()));
 }
 
 #[tokio::test]

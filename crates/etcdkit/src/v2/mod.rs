@@ -11,6 +11,40 @@
 //! matters: a member that loses its leader answers after 7 s that a write has failed, and the write may
 //! be applied later, even after newer ones.
 //!
+//! ```
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = etcdkit_server::Server::builder().enable_v2(true).start().await?;
+//! # let endpoint = server.endpoint();
+//! use etcdkit::v2::Client;
+//!
+//! let client = Client::connect(endpoint).await?;
+//!
+//! client.set("/app/port", "80").ttl(60).await?;
+//! assert_eq!(client.get("/app/port").value().await?.as_deref(), Some("80"));
+//! client.compare_and_swap("/app/port", "8080").prev_value("80").await?;
+//!
+//! for node in client.list("/app").await? {
+//!     println!("{} = {:?}", node.key, node.value);
+//! }
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! | | |
+//! |---|---|
+//! | read | [`get`](Client::get), [`exists`](Client::exists), [`list`](Client::list), [`tree`](Client::tree) |
+//! | write | [`set`](Client::set), [`create`](Client::create), [`update`](Client::update), [`create_in_order`](Client::create_in_order), [`delete`](Client::delete) |
+//! | write on a condition | [`compare_and_swap`](Client::compare_and_swap), [`compare_and_delete`](Client::compare_and_delete) |
+//! | directories | [`set_dir`](Client::set_dir), [`create_dir`](Client::create_dir), [`update_dir`](Client::update_dir), [`create_dir_in_order`](Client::create_dir_in_order), [`delete_dir`](Client::delete_dir) |
+//! | times to live | [`refresh`](Client::refresh), [`drop_ttl`](Client::drop_ttl), [`refresh_dir`](Client::refresh_dir) |
+//! | changes | [`watch`](Client::watch) |
+//! | coordination | [`lock`](Client::lock), [`leader`](Client::leader) |
+//! | the cluster | [`members`](Client::members), [`machines`](Client::machines), [`stats`](Client::stats), [`version`](Client::version), [`health`](Client::health), [`auth`](Client::auth) |
+//!
+//! The examples `v2_etcd_jl`, `v2_etcd_clojure` and `v2_py_etcd` show for every function of three older clients
+//! what it is here.
+//!
 //! # Traces and metrics
 //!
 //! Calls are told of as those of the v3 client are (see the [crate]'s documentation). Besides,

@@ -64,7 +64,7 @@ impl Response {
 #[non_exhaustive]
 pub struct Found {
     /// The answer's header. Watching from its `etcd_index` plus one misses nothing that came after the read,
-    /// whether something was found or not.
+    /// whether something was found or not; if not, servers tell no more than that.
     pub header: Header,
     /// What was found: `None` if there is no such key or directory.
     pub node: Option<Node>,
