@@ -12,7 +12,7 @@ use etcdkit_server::Server;
 use running::Running;
 use tokio::runtime::Runtime;
 
-/// A server with the v2 API.
+/// A server with the v2 API and its old modules.
 struct Served {
     server: Server,
     _runtime: Runtime,
@@ -22,7 +22,7 @@ impl Served {
     fn start() -> Self {
         let runtime = Runtime::new().unwrap();
         let builder = Server::builder().listen("127.0.0.1:0").enable_v2(true);
-        let server = runtime.block_on(builder.start()).unwrap();
+        let server = runtime.block_on(builder.v2_modules(true).start()).unwrap();
         Self {
             server,
             _runtime: runtime,
@@ -260,6 +260,36 @@ fn a_lock_is_held_until_the_command_is_interrupted() {
 }
 
 #[test]
+fn who_no_longer_waits_stands_in_nobodys_way() {
+    let served = Served::start();
+    let holder = served.start_command(&["lock", "l"]);
+    holder.line();
+    let leader = served.start_command(&["leader", "campaign", "l", "one"]);
+    leader.line();
+    for command in [&["lock", "l"][..], &["leader", "campaign", "l", "two"]] {
+        let waiting = served.start_command(command);
+        let queue = format!(
+            "/_{}s/l",
+            if command[0] == "lock" {
+                "lock"
+            } else {
+                "leader"
+            }
+        );
+        let places = || served.prints(&["ls", &queue]).lines().count();
+        let mut asked = 0;
+        while places() < 2 {
+            asked += 1;
+            assert!(asked < 1_000, "nobody ever waits");
+        }
+        waiting.signal("-INT");
+        assert!(waiting.complaint().contains("interrupted"));
+        assert_eq!(waiting.end().1, Some(4));
+        assert_eq!(places(), 1);
+    }
+}
+
+#[test]
 fn a_lock_is_renewed_and_released_by_its_index() {
     let served = Served::start();
     let holder = served.start_command(&["lock", "l", "--ttl", "60"]);
@@ -270,6 +300,28 @@ fn a_lock_is_renewed_and_released_by_its_index() {
     // Its holder learns of that, and says so.
     let (rest, code) = holder.end();
     assert_eq!((rest, code), (vec![], Some(1)));
+}
+
+#[test]
+fn modules_of_old_servers_lock_and_lead_on_request() {
+    let served = Served::start();
+    let holder = served.start_command(&["lock", "l", "--via-modules", "--value", "me"]);
+    let index = holder.line();
+    let seen = served.prints(&["lock", "l", "--via-modules", "--holder"]);
+    assert_eq!(seen, format!("{index} me\n"));
+    served.fails(&["lock", "l", "--via-modules", "--try"], 4, "somebody else");
+    served.fails(&["lock", "l", "--holder"], 4, "nobody holds the lock");
+    holder.signal("-INT");
+    assert_eq!(holder.end(), (vec![], Some(0)));
+    served.fails(&["lock", "l", "--via-modules", "--holder"], 4, "nobody");
+
+    served.prints(&["leader", "set", "e", "one", "--via-modules"]);
+    assert_eq!(
+        served.prints(&["leader", "get", "e", "--via-modules"]),
+        "one\n"
+    );
+    served.prints(&["leader", "delete", "e", "one", "--via-modules"]);
+    served.fails(&["leader", "get", "e", "--via-modules"], 4, "nobody leads");
 }
 
 #[test]

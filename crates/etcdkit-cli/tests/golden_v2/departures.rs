@@ -29,6 +29,7 @@ const fn depart(line: &'static str, [etcdctl, etcdkit]: [i32; 2], why: &'static 
 /// Every known departure with an exit code of its own, on a server with the key `k` and the user `u`.
 /// Others, which no exit code shows:
 ///
+/// - arguments that are missing have the exit code of etcdctl up to 3.4, and not that of 3.5;
 /// - help and refusals of flags are in clap's words, the latter on standard error only; `--version` and
 ///   `version` name etcdkit;
 /// - errors of the client itself (no server, time over, files) have more to say;

@@ -13,6 +13,7 @@ mod common;
 #[allow(dead_code, reason = "nothing is said to the programs here")]
 mod running;
 
+mod cluster;
 mod departures;
 mod mask;
 mod script;

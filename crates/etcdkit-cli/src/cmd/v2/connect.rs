@@ -1,12 +1,16 @@
 //! From the flags of the v2 commands to a client.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use etcdkit::{
     Tls,
     v2::{Client, ClientBuilder, Error, ErrorKind},
 };
 use etcdkit_server::Server;
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 
 use super::{
     debug,
@@ -18,6 +22,10 @@ use crate::{
     connect::{check_file, close, embedded, start},
     error::{Failure, Result},
 };
+
+/// How long to wait for what goes on in the background, and how often to look.
+const TIDY_LONGEST: Duration = Duration::from_secs(2);
+const TIDY_POLL: Duration = Duration::from_millis(5);
 
 /// A client, and the server it talks to if that runs inside this process.
 #[derive(Debug)]
@@ -96,6 +104,25 @@ impl Session {
     pub(super) async fn close(self) {
         let Self { client, server } = self;
         drop(client);
+        close(server).await;
+    }
+
+    /// The same, once what goes on in the background has ended: whoever no longer waits for a lock leaves
+    /// a place in a queue, which is to be given up before the process goes.
+    pub(super) async fn close_tidily(self) {
+        let Self { client, server } = self;
+        drop(client);
+        let metrics = Handle::current().metrics();
+        let ended = async {
+            while metrics.num_alive_tasks() > 0 {
+                sleep(TIDY_POLL).await;
+            }
+        };
+        // Not with an embedded server, whose tasks never end, and in whose queues nobody else stands. A
+        // place that cannot be given up expires.
+        if server.is_none() {
+            let _ = timeout(TIDY_LONGEST, ended).await;
+        }
         close(server).await;
     }
 }

@@ -85,7 +85,7 @@ async fn campaign(global: &GlobalArgs, args: &CampaignArgs) -> Result {
     let leadership = match elected {
         Ok(leadership) => leadership,
         Err(failure) => {
-            session.close().await;
+            session.close_tidily().await;
             return Err(failure);
         }
     };

@@ -33,7 +33,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &LockArgs) -> Result {
         (None, Some(index)) => open.release(index).await.map_err(of_keys),
         (None, None) => hold_lock(open, args, &mut signals).await,
     };
-    session.close().await;
+    session.close_tidily().await;
     done
 }
 
