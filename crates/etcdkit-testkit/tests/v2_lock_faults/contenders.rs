@@ -20,6 +20,9 @@ const TIMES: usize = 6;
 /// One of so many acquisitions ends in a crash.
 const CRASHES: u8 = 6;
 
+/// One of so many holds the lock for long.
+const LONG: u8 = 8;
+
 /// No acquisition takes longer, crashes of others and elections included.
 const PATIENCE: Duration = Duration::from_secs(150);
 
@@ -160,7 +163,12 @@ impl Contender {
     async fn work(&mut self, lock: Lock, crashes: bool) -> Turn {
         let (section, seed) = (&self.section, self.seed);
         section.enter(self.number, lock.index(), seed);
-        let until = Instant::now() + Duration::from_millis(self.random.u64(1..60));
+        // Some for longer than the lock lives without being renewed.
+        let held = match self.random.u8(0..LONG) {
+            0 => self.random.u64(1_000..4_000),
+            _ => self.random.u64(1..60),
+        };
+        let until = Instant::now() + Duration::from_millis(held);
         while Instant::now() < until && !lock.is_lost() {
             sleep(Duration::from_millis(1)).await;
         }
