@@ -28,6 +28,7 @@ use super::{
     dial::{DialError, Dialer},
     endpoint::Endpoint,
 };
+use crate::observe;
 
 /// How long a connection is kept without a request. Routers forget sooner than servers do.
 const IDLE_MOST: Duration = Duration::from_secs(90);
@@ -183,12 +184,14 @@ impl Http1 {
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Failure> {
         let opening = Connection::open(&self.dialer, endpoint);
-        match tokio::time::timeout(self.connect_timeout, opening).await {
-            Ok(opened) => opened.map_err(|error| Failure::Unreachable(ConnectError::Dial(error))),
-            Err(_) => Err(Failure::Unreachable(ConnectError::Silent(
-                self.connect_timeout,
-            ))),
-        }
+        let opened = match tokio::time::timeout(self.connect_timeout, opening).await {
+            Ok(opened) => opened.map_err(ConnectError::Dial),
+            Err(_) => Err(ConnectError::Silent(self.connect_timeout)),
+        };
+        opened.map_err(|error| {
+            observe::cannot_connect(&endpoint.text, &error);
+            Failure::Unreachable(error)
+        })
     }
 
     /// The connection to an endpoint that was used last.
