@@ -25,11 +25,12 @@ pub use runner::{Case, CaseFailed, run};
 /// The cases that must not run on a cluster of several real members, because etcd itself fails them.
 pub const FOR_ONE_MEMBER: &[&str] = &["txn::a_failing_read_undoes_all"];
 
+/// Makes the list of a battery over a client from its themes and functions.
 macro_rules! cases {
-    ($($theme:ident: $($name:ident)*;)*) => {
+    (over $client:ty; $($theme:ident: $($name:ident)*;)*) => {
         /// Every function of the battery.
-        pub const CASES: &[Case] = &[$($(
-            Case {
+        pub const CASES: &[$crate::conformance::Case<$client>] = &[$($(
+            $crate::conformance::Case {
                 name: concat!(stringify!($theme), "::", stringify!($name)),
                 run: |client| Box::pin(async move { $theme::$name(&client).await }),
             },
@@ -37,7 +38,10 @@ macro_rules! cases {
     };
 }
 
+pub(crate) use cases;
+
 cases! {
+    over etcdkit::Client;
     kv:
         a_put_can_be_read
         a_missing_key_is_none

@@ -1,13 +1,13 @@
-//! Random v2 requests to two servers, every answer compared.
+//! Random v2 requests to real etcds and to the embedded server, every answer compared.
 //!
 //! `ETCDKIT_SEED` repeats one case; `ETCDKIT_DIFFERENTIAL_SECONDS` (default 15) is the time for each
-//! pair of servers.
+//! version of etcd.
 
 use std::time::{Duration, Instant};
 
 use etcdkit_testkit::{
     differential::{Pair, Report, ServerKind},
-    etcd::{Binary, Version},
+    etcd::Binary,
     v2::differential::run_case,
 };
 
@@ -23,17 +23,6 @@ fn variable(name: &str) -> Option<u64> {
             .parse()
             .unwrap_or_else(|_| panic!("{name}={value} is not a number")),
     )
-}
-
-/// Every real etcd that has the v2 API.
-fn binaries() -> Vec<Binary> {
-    let mut binaries = Binary::all().expect("a real etcd");
-    binaries.retain(|etcd| etcd.version() < Version::new(3, 6, 0));
-    assert!(
-        !binaries.is_empty(),
-        "no etcd before 3.6, which has no v2 API"
-    );
-    binaries
 }
 
 /// Runs the chosen case, or as many as there is time for.
@@ -66,7 +55,20 @@ async fn compare(real: ServerKind, other: ServerKind, default_seconds: u64) {
 /// Else what is found elsewhere could be chance.
 #[tokio::test]
 async fn a_real_etcd_answers_as_its_twin() {
-    let etcd = binaries().pop().expect("an etcd");
+    let etcds = Binary::all_with_v2().expect("a real etcd with v2");
+    let etcd = etcds.last().cloned().expect("an etcd");
     let (one, other) = (ServerKind::Etcd(etcd.clone()), ServerKind::Etcd(etcd));
     Box::pin(compare(one, other, 5)).await;
+}
+
+#[tokio::test]
+async fn the_embedded_server_answers_as_every_real_etcd() {
+    for etcd in Binary::all_with_v2().expect("a real etcd with v2") {
+        Box::pin(compare(ServerKind::Etcd(etcd), ServerKind::Embedded, 15)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_embedded_server_answers_alike_with_a_file_and_in_memory() {
+    Box::pin(compare(ServerKind::Embedded, ServerKind::Durable, 10)).await;
 }

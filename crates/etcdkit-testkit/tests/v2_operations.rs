@@ -33,17 +33,6 @@ impl Place {
     }
 }
 
-/// Every real etcd that has the v2 API.
-fn binaries() -> Vec<Binary> {
-    let mut binaries = Binary::all().expect("a real etcd");
-    binaries.retain(|etcd| etcd.version() < Version::new(3, 6, 0));
-    assert!(
-        !binaries.is_empty(),
-        "no etcd before 3.6, which has no v2 API"
-    );
-    binaries
-}
-
 async fn start(etcd: &Binary, members: usize) -> Cluster {
     let cluster = Cluster::builder(etcd).flag("--enable-v2=true");
     cluster.members(members).start().await.expect("a cluster")
@@ -58,7 +47,7 @@ async fn places() -> Vec<Place> {
         client: client.expect("a connection"),
         _server: Box::new(server),
     }];
-    for etcd in binaries() {
+    for etcd in Binary::all_with_v2().expect("a real etcd with v2") {
         let cluster = start(&etcd, 1).await;
         let client = Client::connect(cluster.endpoints()).await;
         places.push(Place {
@@ -535,7 +524,7 @@ async fn members_and_their_statistics() {
 
 #[tokio::test]
 async fn a_cluster_knows_its_members() {
-    for etcd in binaries() {
+    for etcd in Binary::all_with_v2().expect("a real etcd with v2") {
         println!("{etcd}");
         let mut cluster = start(&etcd, 3).await;
         let endpoints = cluster.endpoints();

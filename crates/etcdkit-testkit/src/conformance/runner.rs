@@ -7,16 +7,24 @@ use etcdkit::Client;
 /// No function takes longer unless it hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// One function of the battery.
-#[derive(Clone, Copy)]
-pub struct Case {
+/// One function of a battery over a client `C`.
+pub struct Case<C = Client> {
     /// Its theme and name, such as `kv::a_put_can_be_read`.
     pub name: &'static str,
     /// Runs it; panics when the behaviour is not as it must be.
-    pub run: fn(Client) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub run: fn(C) -> Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl fmt::Debug for Case {
+// Not derived: a case can be copied whatever the client is.
+impl<C> Clone for Case<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Case<C> {}
+
+impl<C> fmt::Debug for Case<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
@@ -43,10 +51,10 @@ impl fmt::Display for CaseFailed {
 /// # Errors
 ///
 /// The cases that failed.
-pub async fn run(
+pub async fn run<C: Clone + Send + Sync + 'static>(
     server: &str,
-    client: &Client,
-    cases: impl IntoIterator<Item = &Case>,
+    client: &C,
+    cases: impl IntoIterator<Item = &Case<C>> + Send,
 ) -> Result<(), Vec<CaseFailed>> {
     let mut failed = Vec::new();
     for case in cases {

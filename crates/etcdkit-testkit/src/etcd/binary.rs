@@ -59,6 +59,20 @@ impl Binary {
         Ok(found)
     }
 
+    /// Those of [`Binary::all`] that have the v2 API, which 3.6 has not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Binary::all`], and when all that there are lack it.
+    pub fn all_with_v2() -> Result<Vec<Self>, NoEtcd> {
+        let mut found = Self::all()?;
+        found.retain(|binary| binary.version < Version::new(3, 6, 0));
+        match found.is_empty() {
+            true => Err(NoEtcd::WithoutV2),
+            false => Ok(found),
+        }
+    }
+
     /// The newest of [`Binary::all`].
     ///
     /// # Errors
@@ -186,6 +200,9 @@ pub enum NoEtcd {
          run `apt-get install etcd-server`, or name binaries in ETCDKIT_TEST_ETCD (colon-separated)"
     )]
     Missing,
+    /// Only 3.6 or newer.
+    #[error("this test needs a real etcd with the v2 API, so one before 3.6, and found none")]
+    WithoutV2,
     /// An entry of `ETCDKIT_TEST_ETCD` is not a working etcd.
     #[error("ETCDKIT_TEST_ETCD names {}, which is not a working etcd: {cause}", path.display())]
     Broken {

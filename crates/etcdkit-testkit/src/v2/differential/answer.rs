@@ -176,6 +176,11 @@ impl Shown {
         self.status.0
     }
 
+    /// Whether it has no body.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self.body.as_slice(), [Line::Text(text)] if text.is_empty())
+    }
+
     /// The value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(known, _)| known == name);

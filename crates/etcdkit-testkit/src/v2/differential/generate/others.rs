@@ -17,7 +17,7 @@ const PATHS: &[&str] = &[
     "/v2/stats/self",
     "/v2/stats/self/",
     "/v2/stats/leader",
-    "/v2/stats/store",
+    "/v2/stats/store/",
     "/v2/stats",
     "/v2/stats/",
     "/v2/stats/nope",
@@ -68,10 +68,6 @@ impl Generator {
             return self.member_step();
         }
         let path = self.pick(PATHS);
-        // The counts lag behind while a watcher hangs up.
-        if path == "/v2/stats/store" {
-            return Step::Count;
-        }
         let method = self.pick(METHODS);
         let mut request = Request::new(method, path);
         if path.starts_with("/v2/members") && method == "POST" {
