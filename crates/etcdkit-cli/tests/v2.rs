@@ -7,8 +7,11 @@ mod common;
 #[allow(dead_code, reason = "nothing is said to the programs here")]
 mod running;
 
+use std::path::Path;
+
 use common::{Ran, etcdkit, run};
 use etcdkit_server::Server;
+use etcdkit_testkit::certificates::Authority;
 use running::Running;
 use tokio::runtime::Runtime;
 
@@ -322,6 +325,70 @@ fn modules_of_old_servers_lock_and_lead_on_request() {
     );
     served.prints(&["leader", "delete", "e", "one", "--via-modules"]);
     served.fails(&["leader", "get", "e", "--via-modules"], 4, "nobody leads");
+}
+
+#[test]
+fn certificates_are_named_by_flags_and_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = Authority::new("ours");
+    let ca = ours.write(folder.path());
+    let (certificate, key) = ours.server(&["127.0.0.1"]).write(folder.path(), "server");
+    let (client, client_key) = ours.client("me").write(folder.path(), "client");
+    let flag = |name: &str, file: &Path| format!("--{name}={}", file.display());
+    let mut serve = etcdkit();
+    serve.args([
+        "serve",
+        "--enable-v2",
+        "--client-cert-auth",
+        "--listen-client-urls",
+    ]);
+    let flags = [
+        "https://127.0.0.1:0".to_owned(),
+        flag("cert-file", &certificate),
+        flag("key-file", &key),
+        flag("trusted-ca-file", &ca),
+    ];
+    let server = Running::start(serve, flags);
+    let endpoint = server.line();
+
+    let ran = |flags: &[String], variables: &[(&str, &Path)]| {
+        let mut command = etcdkit();
+        command.envs(variables.iter().copied());
+        command.args(["v2", "--endpoints", &endpoint]).args(flags);
+        run(command, ["cluster-health"], b"")
+    };
+    for names in [
+        ["ca-file", "cert-file", "key-file"],
+        ["cacert", "cert", "key"],
+    ] {
+        let flags = [
+            flag(names[0], &ca),
+            flag(names[1], &client),
+            flag(names[2], &client_key),
+        ];
+        let ran = ran(&flags, &[]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(
+            ran.stdout().contains("got healthy result from https://"),
+            "{ran:?}"
+        );
+    }
+    for names in [
+        ["CA_FILE", "CERT_FILE", "KEY_FILE"],
+        ["CACERT", "CERT", "KEY"],
+    ] {
+        let names = names.map(|name| format!("ETCDCTL_{name}"));
+        let files = [&*ca, &*client, &*client_key];
+        let variables: Vec<_> = names.iter().map(String::as_str).zip(files).collect();
+        let ran = ran(&[], &variables);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    // Nobody is let in without a certificate, and no server is believed without its authority.
+    assert_eq!(ran(&[flag("ca-file", &ca)], &[]).code, Some(4));
+    assert_eq!(ran(&[], &[]).code, Some(4));
+    let half = ran(&[flag("cert-file", &client)], &[]);
+    assert_eq!(half.code, Some(1), "{half:?}");
+    assert!(half.stderr.contains("together"), "{half:?}");
 }
 
 #[test]
