@@ -80,12 +80,22 @@ impl Place {
         let runtime = Runtime::new().unwrap();
         let builder = Cluster::builder(etcd).flag("--enable-v2=true");
         let cluster = runtime.block_on(builder.start()).unwrap();
-        Self {
+        let place = Self {
             endpoint: cluster.endpoint().to_owned(),
             name: etcd.to_string(),
             _server: Box::new(cluster),
             _runtime: runtime,
+        };
+        // The member notes the cluster's version in the tree, too: a write before that has another index.
+        let mut asked = 0;
+        while !place
+            .also(&["version", "--server"])
+            .contains("cluster version: 3.")
+        {
+            asked += 1;
+            assert!(asked < 1_000, "the cluster never has a version");
         }
+        place
     }
 
     pub(crate) fn embedded() -> Self {
