@@ -7,7 +7,10 @@
 mod history;
 mod scenario;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use etcdkit::v2::{Client, ErrorKind};
 use etcdkit_testkit::{
@@ -166,6 +169,59 @@ async fn a_silent_member_is_left_for_another() {
         }
         let report = scenario.finish().await;
         println!("{etcd}: paused members: {report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quiet_watch_notices_that_its_member_is_silent() {
+    for etcd in binaries() {
+        let mut cluster = cluster(&etcd, 3).await;
+        let watched_at = Arc::<Mutex<String>>::default();
+        let listener = Arc::clone(&watched_at);
+        let client = Client::builder()
+            .endpoints(cluster.endpoints())
+            .on_exchange(move |exchange| {
+                if exchange.operation == "watch" && exchange.url.contains("wait=true") {
+                    listener.lock().unwrap().clone_from(&exchange.url);
+                }
+            })
+            .connect()
+            .await
+            .expect("a client");
+        let mut watch = client.watch("/quiet").stream().await.expect("a watch");
+
+        let url = watched_at.lock().unwrap().clone();
+        let endpoints = cluster.endpoints();
+        let silent = endpoints
+            .iter()
+            .position(|endpoint| url.starts_with(endpoint));
+        let silent = silent.expect("an endpoint of the cluster");
+        cluster.member(silent).pause().expect("a pause");
+        let paused = Instant::now();
+        let mut others = endpoints;
+        others.remove(silent);
+        let direct = Client::connect(&others).await.expect("a client");
+        let set = loop {
+            // Until there is a leader again.
+            if let Ok(set) = direct.set("/quiet", "1").await {
+                break set.index();
+            }
+        };
+        let event = watch
+            .next_change()
+            .await
+            .expect("no end")
+            .expect("a change");
+        println!("{etcd}: told after {:?}", paused.elapsed());
+        assert!(event.index() <= set, "{etcd}: {event:?}");
+        // Much sooner than it would have asked anew.
+        assert!(paused.elapsed() < Duration::from_secs(60), "{etcd}");
+        let moved_to = watched_at.lock().unwrap().clone();
+        assert!(
+            !moved_to.starts_with(&cluster.endpoints()[silent]),
+            "{etcd}: {moved_to}"
+        );
+        cluster.member(silent).resume().expect("a resumption");
     }
 }
 
