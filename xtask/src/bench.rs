@@ -15,11 +15,17 @@ const DEFAULT: &[&[&str]] = &[&["suite"], &["scenes"], &[SERVER]];
 /// The comparison of servers, which is without the other clients.
 const SERVER: &str = "server";
 
+/// The comparison of clients of the v2 API, a program of its own.
+const V2: &str = "v2";
+
 /// A tmpfs wherever Linux has its usual mounts.
 const MEMORY: &str = "/dev/shm";
 
 /// Builds everything in release mode and passes these arguments on.
 pub(crate) fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    if arguments == [V2] {
+        return run_v2();
+    }
     let given = [arguments];
     let runs = match arguments {
         [] => DEFAULT,
@@ -75,6 +81,26 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
         must(&mut bench)?;
     }
     Ok(())
+}
+
+/// The v2 client beside the `etcd` crate, against the newest etcd that has the v2 API.
+fn run_v2() -> Result<(), Box<dyn Error>> {
+    let etcds = etcd::provide()?;
+    let numbers = |etcd: &etcd::Etcd| -> Vec<u32> {
+        let numbers = etcd.version.split('.');
+        numbers.filter_map(|number| number.parse().ok()).collect()
+    };
+    let with_v2 = etcds.iter().filter(|etcd| numbers(etcd) < vec![3, 6]);
+    let newest = with_v2.max_by_key(|etcd| numbers(etcd));
+    let newest = newest.ok_or("only etcds before 3.6 have the v2 API, and there is none")?;
+    must(
+        cargo(&["run", "--release", "--locked", "--manifest-path"])
+            .arg(root().join("bench/v2/Cargo.toml"))
+            .arg("--target-dir")
+            .arg(target())
+            .arg("--")
+            .arg(&newest.path),
+    )
 }
 
 /// Where cargo puts what it builds.

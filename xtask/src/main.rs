@@ -18,7 +18,8 @@ usage: cargo xtask <chore>
   codegen [--check]   write the generated wire types from proto/ (--check: only compare)
   test [argument]...  fetch real etcds where missing, then run all tests; arguments go to `cargo test`
   ci                  everything a change must pass: formatting, lints, docs, generated code, tests
-  bench [argument]... compare the client with etcd-client; arguments go to etcdkit-bench";
+  bench [argument]... compare the client with etcd-client; arguments go to etcdkit-bench
+  bench v2            compare the v2 client with the etcd crate";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
