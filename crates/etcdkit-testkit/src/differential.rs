@@ -18,6 +18,7 @@ mod position;
 mod queueing;
 mod server;
 mod shrink;
+mod trial;
 mod watching;
 
 pub use both::run_case;
@@ -31,3 +32,4 @@ pub use host::ServerKind;
 pub(crate) use host::{Api, BoxError, Host, Identity};
 pub use operation::{Caller, Operation, QueueAnswer, QueueCall, WatchAnswer, WatchCall};
 pub use outcome::Outcome;
+pub use trial::Trial;

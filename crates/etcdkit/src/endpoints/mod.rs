@@ -148,11 +148,7 @@ pub struct RejectedEndpoint {
 impl Core {
     /// Whether endpoints without a scheme speak TLS.
     pub(crate) fn speaks_tls(&self) -> bool {
-        let places = self.roster.places();
-        match places.is_empty() {
-            true => self.config.wants_tls,
-            false => places.iter().any(|place| place.endpoint.tls),
-        }
+        self.roster.speaks_tls(self.config.wants_tls)
     }
 
     /// Replaces the endpoints and what to fall back to.

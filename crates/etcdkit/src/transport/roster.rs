@@ -58,6 +58,16 @@ impl Roster {
         self.list().version
     }
 
+    /// Whether endpoints without a scheme speak TLS, in company of those that there are. If there are
+    /// none, what the settings say counts.
+    pub(crate) fn speaks_tls(&self, settings: bool) -> bool {
+        let list = self.list();
+        match list.places.is_empty() {
+            true => settings,
+            false => list.places.iter().any(|place| place.endpoint.tls),
+        }
+    }
+
     /// Sets the endpoints, and what to fall back to.
     pub(crate) fn seed(&self, endpoints: Vec<Endpoint>) {
         let mut list = self.list();

@@ -151,11 +151,7 @@ impl Core {
 
     /// Whether endpoints without a scheme speak TLS.
     pub(super) fn speaks_tls(&self) -> bool {
-        let places = self.roster.places();
-        match places.is_empty() {
-            true => self.config.wants_tls,
-            false => places.iter().any(|place| place.endpoint.tls),
-        }
+        self.roster.speaks_tls(self.config.wants_tls)
     }
 
     /// An endpoint as an address of this client, with whatever TLS it needs.
