@@ -43,7 +43,7 @@ impl TlsConnector {
             Some(name) => name.clone(),
             None => server_name(host).map_err(io::Error::other)?,
         };
-        let has_identity = self.has_identity;
+        let (protocol, has_identity) = (self.protocol, self.has_identity);
         let connector = tokio_rustls::TlsConnector::from(self.config.current());
         let stream = connector.connect(name, io).await;
         let stream = stream.map_err(|error| {
@@ -70,7 +70,13 @@ impl TlsConnector {
                 First::Byte(_) => Ok(()),
                 First::Failed(error) => {
                     let hangs_up = "the server hangs up after the TLS handshake";
-                    Err(explain(error, has_identity, hangs_up))
+                    let is_certain = protocol == Protocol::Http2 || is_rejection(&error);
+                    let error = explain(error, has_identity, hangs_up);
+                    Err(match is_certain {
+                        true => error,
+                        // The server may well have read a request before.
+                        false => io::Error::other(error),
+                    })
                 }
             },
         )))
@@ -97,6 +103,21 @@ fn explain(error: io::Error, has_identity: bool, hangs_up: &str) -> io::Error {
         None => hangs_up,
     };
     io::Error::new(error.kind(), format!("{what} ({error})"))
+}
+
+/// Whether the server ended the session because of what the client is, before it has read anything.
+fn is_rejection(error: &io::Error) -> bool {
+    let of_tls = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match of_tls {
+        Some(rustls::Error::AlertReceived(alert)) => {
+            let of_handshake = [
+                AlertDescription::HandshakeFailure,
+                AlertDescription::DecryptError,
+            ];
+            is_about_client_certificate(*alert) || of_handshake.contains(alert)
+        }
+        _ => false,
+    }
 }
 
 /// Not every server has an alert of its own for a missing certificate: Debian's etcd 3.4 sends that of
