@@ -211,8 +211,12 @@ impl Http1 {
             return;
         }
         let mut idle = self.idle();
+        // Those to other endpoints, too: perhaps nobody asks for one of them again.
+        idle.retain(|_, kept| {
+            kept.retain(Idle::is_good);
+            !kept.is_empty()
+        });
         let kept = idle.entry(Arc::clone(connection.endpoint())).or_default();
-        kept.retain(Idle::is_good);
         if kept.len() < IDLE_CONNECTIONS {
             let since = Instant::now();
             kept.push(Idle { connection, since });
