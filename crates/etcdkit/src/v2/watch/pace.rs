@@ -9,6 +9,8 @@ use tokio::time::Instant;
 const CHANGES: f64 = 400.0;
 
 const SHORTEST: Duration = Duration::from_secs(1);
+/// However often the caller wants it, or servers would do nothing else.
+const LEAST: Duration = Duration::from_millis(50);
 const FIRST: Duration = Duration::from_secs(10);
 
 /// Measures how fast the store changes, by the index that each answer begins with.
@@ -21,6 +23,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(longest: Duration) -> Self {
+        let longest = longest.max(LEAST);
         Self {
             longest,
             last: None,
@@ -77,6 +80,11 @@ mod tests {
         assert_eq!(pace.wait(), Duration::from_secs(4));
         pace.saw(1_000_000, now + Duration::from_secs(14));
         assert_eq!(pace.wait(), SHORTEST);
+    }
+
+    #[test]
+    fn nobody_asks_without_end() {
+        assert_eq!(Pace::new(Duration::ZERO).wait(), LEAST);
     }
 
     #[test]
