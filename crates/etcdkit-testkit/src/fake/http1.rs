@@ -43,6 +43,8 @@ pub enum Reply {
     AnswerAndClose(u16, Vec<(&'static str, String)>, String),
     /// Sends exactly these bytes and closes the connection.
     Bytes(Vec<u8>),
+    /// Begins an answer with these headers and leaves it at that, as a watch without an event is.
+    Begin(Vec<(&'static str, String)>),
     /// Leaves the request open.
     Nothing,
 }
@@ -187,6 +189,16 @@ async fn serve(mut stream: TcpStream, seen: &Seen, script: &Script) -> io::Resul
             Reply::Bytes(bytes) => {
                 stream.write_all(&bytes).await?;
                 return stream.shutdown().await;
+            }
+            Reply::Begin(headers) => {
+                let mut head = "HTTP/1.1 200 Fake\r\nTransfer-Encoding: chunked\r\n".to_owned();
+                for (name, value) in headers {
+                    head.push_str(&format!("{name}: {value}\r\n"));
+                }
+                head.push_str("\r\n");
+                stream.write_all(head.as_bytes()).await?;
+                let _ = stream.read_buf(&mut Vec::with_capacity(1)).await?;
+                return Ok(());
             }
             Reply::Nothing => {
                 // Until the client hangs up.

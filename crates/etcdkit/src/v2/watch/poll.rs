@@ -1,13 +1,19 @@
 //! One question for the next event: its request, and listening to the answer.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use etcdkit_proto::v2 as wire;
-use tokio::time::{sleep, timeout};
+use http::Method;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::scope::Scope;
 use crate::{
     policy::Class,
+    transport::roster::Place,
     v2::{Client, Error, ErrorKind, Event, Result, exec::Opened, path, request::Request},
 };
 
@@ -29,6 +35,30 @@ pub(super) enum Ended {
     Silent,
     /// There may have been an event, and it did not arrive.
     Broken(Error),
+}
+
+/// When a member is next asked whether it has a leader. Kept from one answer to the next: each of them may
+/// be listened to for less time than lies between two checks.
+#[derive(Clone, Debug)]
+pub(super) struct Checks(Arc<Mutex<Instant>>);
+
+impl Checks {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Self::next())))
+    }
+
+    /// Puts the next one off: there is a sign that the member is well, or it was just asked.
+    pub(super) fn put_off(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Self::next();
+    }
+
+    fn due(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next() -> Instant {
+        Instant::now() + ASK_AFTER.mul_f64(0.75 + fastrand::f64() / 2.0)
+    }
 }
 
 /// Asks for the next event, from this index on or from now, and waits until a server has begun to
@@ -53,22 +83,24 @@ pub(super) async fn ask(
 }
 
 /// Listens for the event, for as long as that takes.
-pub(super) async fn listen(client: Client, opened: Opened) -> Ended {
+pub(super) async fn listen(client: Client, opened: Opened, checks: Checks) -> Ended {
     let endpoint = Arc::clone(&opened.told.endpoint);
-    let limit = client.core.config.request_timeout.min(PAUSE_MOST);
-    let mut body = pin!(read(opened, limit));
+    let config = &client.core.config;
+    let pause = config.request_timeout.min(PAUSE_MOST);
+    let mut body = pin!(read(opened, pause, config.max_receive_bytes));
     loop {
         // A watch has nowhere else to go without another endpoint.
         let has_others = client.core.roster.places().len() > 1;
         tokio::select! {
             biased;
             ended = &mut body => return ended,
-            () = sleep(ASK_AFTER.mul_f64(0.75 + fastrand::f64() / 2.0)), if has_others => {}
+            () = sleep_until(checks.due()), if has_others => {}
         }
         tokio::select! {
             biased;
             ended = &mut body => return ended,
             checked = check(&client, &endpoint) => {
+                checks.put_off();
                 if let Err(error) = checked {
                     return Ended::Broken(error);
                 }
@@ -78,7 +110,7 @@ pub(super) async fn listen(client: Client, opened: Opened) -> Ended {
 }
 
 /// Reads the answer, of which there is no long pause after the first byte.
-async fn read(mut opened: Opened, limit: Duration) -> Ended {
+async fn read(mut opened: Opened, pause: Duration, limit: usize) -> Ended {
     let mut body = Vec::new();
     match opened.chunk().await {
         Ok(Some(chunk)) => body.extend_from_slice(&chunk),
@@ -86,7 +118,11 @@ async fn read(mut opened: Opened, limit: Duration) -> Ended {
         Err(error) => return Ended::Broken(error),
     }
     loop {
-        match timeout(limit, opened.chunk()).await {
+        if body.len() > limit {
+            let what = format!("the answer has more than {limit} bytes, which the client takes");
+            return Ended::Broken(opened.told.error(ErrorKind::ResponseTooLarge, what));
+        }
+        match timeout(pause, opened.chunk()).await {
             Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
             Ok(Ok(None)) => break,
             Ok(Err(error)) => return Ended::Broken(error),
@@ -107,11 +143,7 @@ async fn read(mut opened: Opened, limit: Duration) -> Ended {
 
 /// Whether a member can have events. If not it is avoided for a while.
 async fn check(client: &Client, endpoint: &str) -> Result<()> {
-    let places = client.core.roster.places();
-    let Some(place) = places
-        .into_iter()
-        .find(|place| *place.endpoint.text == *endpoint)
-    else {
+    let Some(place) = place_of(client, endpoint) else {
         let what = format!("{endpoint} is no longer one of the client's endpoints");
         return Err(Error::new(ErrorKind::Disconnected, what));
     };
@@ -131,8 +163,28 @@ async fn check(client: &Client, endpoint: &str) -> Result<()> {
     }
 }
 
-/// Waits for anything that happens to a key from this index on, and for so long at the most. Whether
-/// anything has happened is for the caller to see.
+/// The index that a member's store has reached; `None` if it does not say.
+pub(super) async fn reached(client: &Client, scope: &Scope, endpoint: &str) -> Option<u64> {
+    let place = place_of(client, endpoint)?;
+    let path = path::of_key(scope.named());
+    let mut request = Request::new("watch", Method::HEAD, path, Class::Probe);
+    request.timeout = Some(ASK_MOST);
+    request.only = Some((*place.endpoint).clone());
+    // Where nothing is, the answer tells the index as well.
+    request.any_status = true;
+    let answer = client.core.call(request).await.ok()?;
+    Some(answer.header.etcd_index)
+}
+
+fn place_of(client: &Client, endpoint: &str) -> Option<Arc<Place>> {
+    let places = client.core.roster.places();
+    places
+        .into_iter()
+        .find(|place| *place.endpoint.text == *endpoint)
+}
+
+/// Waits for anything that happens to a key from this index on, and for so long at the most. What has
+/// happened is for the caller to see; false says that it was not waited for, and nothing was told.
 ///
 /// # Errors
 ///
@@ -142,14 +194,14 @@ pub(crate) async fn wait_once(
     scope: &Scope,
     index: u64,
     most: Duration,
-) -> Result<()> {
+) -> Result<bool> {
     match ask(client, scope, Some(index), None).await {
         Ok(opened) => {
-            // However it ends.
-            let _ = timeout(most, listen(client.clone(), opened)).await;
-            Ok(())
+            let listening = listen(client.clone(), opened, Checks::new());
+            let ended = timeout(most, listening).await;
+            Ok(matches!(ended, Err(_) | Ok(Ended::Event(_))))
         }
-        Err(error) if error.kind() == ErrorKind::EventIndexCleared => Ok(()),
+        Err(error) if error.kind() == ErrorKind::EventIndexCleared => Ok(false),
         Err(error) => Err(error),
     }
 }

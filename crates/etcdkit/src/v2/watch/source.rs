@@ -1,12 +1,12 @@
 //! What a watch tells, one after the other: the session's questions and answers over the network.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Resync, ResyncReason, WatchEvent,
-    poll::{self, Ended},
+    poll::{self, Checks, Ended},
     scope::Scope,
     session::{Ask, Heard, Listed, Session},
 };
@@ -30,9 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an event may be on its way on one connection while another one has an answer already.
 const LATE: Duration = Duration::from_secs(2);
 
+/// For how long it is believed that a connection without a word still carries one. Whatever delays an
+/// event that is on its way lasts at most as long again, by the way TCP repeats itself.
+const TRUSTED: Duration = Duration::from_secs(30);
+
 /// An answer that is listened to.
 struct Listening {
     ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
+    endpoint: Arc<str>,
     since: Instant,
 }
 
@@ -45,6 +50,9 @@ pub(super) struct Source {
     /// The one before, which had no event for so long that another one was asked for.
     previous: Option<Listening>,
     pauses: Backoff,
+    checks: Checks,
+    /// Whether everything was listed, and no server has listened since.
+    has_listed: bool,
     /// How long the next answer may take to begin; the first time, the client's request timeout.
     patience: Option<Duration>,
 }
@@ -64,6 +72,8 @@ impl Source {
             current: None,
             previous: None,
             pauses: Backoff::new(PAUSE_FIRST, PAUSE_LONGEST),
+            checks: Checks::new(),
+            has_listed: false,
             patience: None,
         }
     }
@@ -84,6 +94,7 @@ impl Source {
                     self.session.began(index, Instant::now());
                     self.current = Some(self.listen_to(opened));
                     self.previous = None;
+                    self.has_listed = false;
                 }
                 Err(error) if error.kind() == ErrorKind::EventIndexCleared => {
                     self.session.cleared();
@@ -100,25 +111,38 @@ impl Source {
         Ok(())
     }
 
-    /// Goes on with what happens from now on, if nothing has happened until now.
+    /// Goes on with what happens from now on, if it is certain that nothing has happened until now: the
+    /// member that was listened to all the time knows of all changes, and told of none. A connection that
+    /// was silent for long may have been forgotten on its way, and proves nothing.
     async fn bridge(&mut self) -> Result<()> {
-        let opened = self.ask(None).await?;
-        let index = opened.header.etcd_index;
-        let Some(previous) = &mut self.previous else {
+        let Some(mut previous) = self.previous.take() else {
             return Ok(());
         };
-        if let Ok(ended) = timeout(LATE, &mut previous.ended).await {
-            self.previous = None;
-            if let Ended::Event(event) = ended {
-                let since = Instant::now();
-                let ended = Box::pin(std::future::ready(Ended::Event(event)));
-                self.current = Some(Listening { ended, since });
-            }
+        let silent = previous.since.elapsed();
+        if silent > TRUSTED {
             return Ok(());
         }
-        self.session.bridged(index, Instant::now());
-        self.current = Some(self.listen_to(opened));
-        self.previous = None;
+        let opened = self.ask(None).await?;
+        let index = opened.header.etcd_index;
+        let reached = poll::reached(&self.client, self.session.scope(), &previous.endpoint).await;
+        if reached.is_none_or(|reached| reached < index) {
+            return Ok(());
+        }
+        match timeout(LATE.max(silent), &mut previous.ended).await {
+            Ok(Ended::Event(event)) => {
+                self.current = Some(Listening {
+                    ended: Box::pin(std::future::ready(Ended::Event(event))),
+                    endpoint: previous.endpoint,
+                    since: Instant::now(),
+                });
+            }
+            Ok(_) => {}
+            Err(_) => {
+                self.session.bridged(index, Instant::now());
+                self.current = Some(self.listen_to(opened));
+                self.has_listed = false;
+            }
+        }
         Ok(())
     }
 
@@ -135,8 +159,11 @@ impl Source {
     }
 
     fn listen_to(&self, opened: Opened) -> Listening {
+        let endpoint = Arc::clone(&opened.told.endpoint);
+        let listening = poll::listen(self.client.clone(), opened, self.checks.clone());
         Listening {
-            ended: Box::pin(poll::listen(self.client.clone(), opened)),
+            ended: Box::pin(listening),
+            endpoint,
             since: Instant::now(),
         }
     }
@@ -174,6 +201,7 @@ impl Source {
                 let index = event.index();
                 match self.session.heard(event.key(), event.action, index) {
                     Heard::News => {
+                        self.checks.put_off();
                         self.pauses.reset();
                         return Ok(Some(WatchEvent::Change(*event)));
                     }
@@ -188,6 +216,10 @@ impl Source {
                     false => self.pauses.reset(),
                 }
             }
+            // It would be the same the next time.
+            Ended::Broken(error) if error.kind() == ErrorKind::ResponseTooLarge => {
+                return Err(error);
+            }
             Ended::Broken(error) => {
                 tracing::debug!(%error, key = self.session.scope().named(), "a watch goes on");
                 self.pause().await;
@@ -198,6 +230,10 @@ impl Source {
 
     async fn list(&mut self) -> Result<Option<WatchEvent>> {
         self.previous = None;
+        if self.has_listed {
+            // The history was over before a server could listen from where the listing was.
+            self.pause().await;
+        }
         let scope = self.session.scope();
         let mut get = self.client.get(scope.named()).sorted().quorum();
         if scope.is_recursive() {
@@ -205,6 +241,7 @@ impl Source {
         }
         let found = get.await?;
         let index = found.header.etcd_index;
+        self.has_listed = true;
         let reason = match self.session.listed(index, Instant::now()) {
             Listed::Needless => return Ok(None),
             Listed::Cleared => ResyncReason::Cleared,
