@@ -18,6 +18,8 @@ use super::{
     tenure::Tenure,
 };
 use crate::{
+    Outcome,
+    exec::deadline_after,
     transport::backoff::Backoff,
     v2::{Error, ErrorKind, Result},
 };
@@ -59,7 +61,7 @@ pub(super) async fn acquire<B: Backing>(
     wait: Option<Duration>,
 ) -> Result<Option<Grant>> {
     let (asker, answer) = oneshot::channel();
-    let until = wait.map(|wait| Instant::now() + wait);
+    let until = wait.map(|wait| deadline_after(Instant::now(), wait));
     tokio::spawn(run(backing, ttl, until, asker));
     let answer = match until {
         None => answer.await,
@@ -210,7 +212,12 @@ impl<B: Backing> Keeper<'_, B> {
         let result = self.backing.renew(&self.place, ttl, attempt).await;
         self.held.change(|tenure| match &result {
             Ok(()) => tenure.renewed(ttl, sent),
-            Err(_) => tenure.failed(Instant::now()),
+            Err(error) => {
+                if error.outcome() == Outcome::Unknown {
+                    tenure.doubted(ttl, sent);
+                }
+                tenure.failed(Instant::now());
+            }
         });
         result
     }

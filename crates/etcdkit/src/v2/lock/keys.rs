@@ -103,6 +103,9 @@ impl Backing for KeyQueue {
             return Ok(None);
         }
         let mut tries = 0;
+        // A member reckons when the key expires as soon as it reads the request, whenever that is carried
+        // out.
+        let first = Instant::now();
         loop {
             let sent = Instant::now();
             let request = self
@@ -134,7 +137,7 @@ impl Backing for KeyQueue {
                 return Ok(Some(Place {
                     key: entry.key.clone(),
                     index: entry.index,
-                    sent,
+                    sent: first,
                 }));
             }
             tries += 1;
@@ -155,7 +158,6 @@ impl Backing for KeyQueue {
                 }
                 Err(error) => return Err(error),
             };
-            pauses.reset();
             if self.is_doubtful.load(Ordering::Relaxed) {
                 // What fails now is tried again with the next reading.
                 let _ = self.remove_others(&queue, Some(&place.key)).await;
@@ -169,11 +171,10 @@ impl Backing for KeyQueue {
             // Whatever ends the wait, only the queue says who is first.
             let scope = Scope::new(&predecessor.key, false);
             let most = ttl.clamp(WATCH_LEAST, WATCH_MOST);
-            if wait_once(&self.client, &scope, index + 1, most)
-                .await
-                .is_err()
-            {
-                sleep(pauses.next(fastrand::f64())).await;
+            match wait_once(&self.client, &scope, index + 1, most).await {
+                Ok(true) => pauses.reset(),
+                // Nobody holds connections, or nobody answers: to read again at once would be a burden.
+                Ok(false) | Err(_) => sleep(pauses.next(fastrand::f64())).await,
             }
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Tenure {
     sent: Instant,
     /// When to renew it.
     next: Instant,
+    /// When it may be over already, because a renewal for less time may have been carried out.
+    doubtful: Option<Instant>,
 }
 
 impl Tenure {
@@ -43,6 +45,7 @@ impl Tenure {
             ttl,
             sent,
             next: sent + ttl / RENEWALS_PER_TTL,
+            doubtful: None,
         }
     }
 
@@ -53,7 +56,9 @@ impl Tenure {
     /// When the place must be taken for lost.
     pub(crate) fn deadline(&self) -> Instant {
         let margin = (self.ttl / MARGINS_PER_TTL).min(MARGIN_MOST);
-        self.sent + (self.ttl - margin)
+        let deadline = self.sent + (self.ttl - margin);
+        self.doubtful
+            .map_or(deadline, |sooner| sooner.min(deadline))
     }
 
     /// When the server has removed the key for certain, so that nothing of it is left to clean up.
@@ -88,6 +93,13 @@ impl Tenure {
         if sent >= self.sent {
             *self = renewed;
         }
+    }
+
+    /// Nobody knows whether a renewal that was sent at this time was carried out, for this long.
+    pub(crate) fn doubted(&mut self, ttl: Duration, sent: Instant) {
+        let deadline = Self::new(ttl, sent).deadline();
+        let sooner = self.doubtful.map_or(deadline, |other| other.min(deadline));
+        self.doubtful = Some(sooner);
     }
 
     /// A renewal has failed, in a way that another one may not.
@@ -151,6 +163,23 @@ mod tests {
         let late = start + Duration::from_millis(6_900);
         assert_eq!(tenure.attempt(late), Duration::from_millis(100));
         assert_eq!(tenure.remaining(start + secs(9)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_renewal_for_less_time_counts_even_if_its_answer_is_lost() {
+        let start = Instant::now();
+        let mut tenure = Tenure::new(secs(100), start);
+        let sent = start + secs(1);
+        tenure.doubted(secs(100), sent);
+        assert_eq!(tenure.deadline(), start + secs(98));
+        tenure.doubted(secs(8), sent);
+        tenure.doubted(secs(16), sent);
+        tenure.failed(start + secs(2));
+        assert_eq!(tenure.deadline(), start + secs(8));
+        assert!(tenure.renewal() < tenure.deadline());
+        // The next one that succeeds is what counts.
+        tenure.renewed(secs(100), start + secs(3));
+        assert_eq!(tenure, Tenure::new(secs(100), start + secs(3)));
     }
 
     #[test]
