@@ -137,10 +137,21 @@ impl<'a> Pass<'a> {
                 Decision::Create => Does::Create,
                 Decision::Update => Does::Update,
             };
+            if self.is_over(&item) {
+                // Gone, unless v2 has given it more time meanwhile, as the next listing shows.
+                self.changes += 1;
+                continue;
+            }
             let seen = present.map_or(0, |present| present.mod_revision);
             changes.push(self.write(item, seen, does, place).await?);
         }
         Ok(changes)
+    }
+
+    /// Whether a key's time is over since it was listed, and that of its lease.
+    fn is_over(&self, item: &Item) -> bool {
+        let passed = self.listing.at.elapsed().as_secs();
+        item.ttl.is_some_and(|ttl| ttl <= passed)
     }
 
     async fn write(
@@ -254,6 +265,8 @@ impl<'a> Pass<'a> {
             Ok(done) => Ok(done.succeeded),
             // Together they are, perhaps.
             Err(error) if is_too_large(&error) && changes.len() > 1 => Ok(false),
+            // The time of one of them is over.
+            Err(error) if error.kind() == ErrorKind::LeaseNotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
