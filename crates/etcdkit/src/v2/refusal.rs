@@ -93,6 +93,15 @@ fn of_message(status: StatusCode, message: String) -> (Error, Meaning) {
             (Error::new(ErrorKind::Server, message), passing())
         }
         _ if status.is_server_error() => (Error::new(ErrorKind::Server, message), in_doubt()),
+        // No etcd answers so. Somebody in between does, perhaps to say where the result of what was
+        // done can be seen (303).
+        _ if status.is_redirection() || status.is_informational() => {
+            let meaning = Meaning {
+                applied: Outcome::Unknown,
+                ..REFUSED
+            };
+            (Error::new(ErrorKind::Refused, message), meaning)
+        }
         _ => (Error::new(ErrorKind::Refused, message), REFUSED),
     }
 }
@@ -242,6 +251,9 @@ mod tests {
         );
         assert_eq!(read_text(503, "<html>").1, in_doubt());
         assert_eq!(read_text(501, "").1, REFUSED);
+        let elsewhere = read_text(303, "").1;
+        assert_eq!(elsewhere.applied, Outcome::Unknown);
+        assert!(!elsewhere.passing);
         assert_eq!(read_text(405, "Method Not Allowed\n").1, REFUSED);
         let tls = "Client sent an HTTP request to an HTTPS server.\n";
         assert_eq!(read_text(400, tls).0.kind(), ErrorKind::Tls);
