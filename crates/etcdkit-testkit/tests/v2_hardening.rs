@@ -235,6 +235,27 @@ async fn a_lock_is_held_no_longer_than_a_renewal_that_was_not_answered_says() {
     lost.expect("lost before the key can expire");
 }
 
+#[tokio::test]
+async fn a_renewal_by_the_module_that_is_not_answered_may_have_been_carried_out() {
+    let renewals = AtomicUsize::new(0);
+    let server = fake(move |request| match request.method.as_str() {
+        "POST" => Reply::Answer(200, Vec::new(), "7".to_owned()),
+        // The first one is what makes the lock ours.
+        "PUT" if renewals.fetch_add(1, Ordering::Relaxed) == 0 => {
+            Reply::Answer(200, Vec::new(), String::new())
+        }
+        "PUT" => Reply::Nothing,
+        _ => Reply::Answer(200, Vec::new(), String::new()),
+    })
+    .await;
+    let client = client(&[&server]).connect_lazy().expect("a client");
+    let lock = client.lock("l").ttl(12).via_modules().await;
+    let lock = lock.expect("the lock");
+    let error = lock.renew_for(5).await.expect_err("no answer");
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    assert!(lock.remaining() <= Duration::from_secs(5));
+}
+
 /// The key may be that of an earlier request, of which the server has reckoned its end long ago.
 #[tokio::test]
 async fn a_lock_that_is_found_counts_from_the_first_request_for_it() {

@@ -15,6 +15,7 @@ use super::{
     stamp::Stamp,
 };
 use crate::{
+    Outcome,
     policy::Class,
     v2::{Client, Error, ErrorKind, Result, path, request::Request},
 };
@@ -218,7 +219,7 @@ impl Backing for ModuleQueue {
             Ok(renewed) => renewed,
             Err(_) => {
                 let what = format!("a renewal was not answered within {timeout:.1?}");
-                Err(Error::new(ErrorKind::Timeout, what))
+                Err(Error::new(ErrorKind::Timeout, what).with_outcome(Outcome::Unknown))
             }
         }
     }
