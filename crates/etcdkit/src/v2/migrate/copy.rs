@@ -1,17 +1,20 @@
 //! One pass: v2 is listed, and v3 is brought to what the listing says.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use bytes::Bytes;
 
 use super::{
-    Migration, MigrationError,
+    Migration, MigrationError, leases,
     notes::{self, Notes},
     plan::{self, Decision, Item, Note, Present, Reason},
     report::{Conflict, Progress, Report},
     source::Listing,
 };
-use crate::{Client, Compare, ErrorKind, LeaseId, Op, OpResponse, Revision};
+use crate::{Client, Compare, ErrorKind, KeyValue, LeaseId, Op, OpResponse, Revision};
 
 /// How many keys are dealt with at a time: a transaction has 128 operations at the most, and each key
 /// takes two.
@@ -25,7 +28,8 @@ const BATCH_BYTES: usize = 1 << 20;
 pub(super) struct Pass<'a> {
     migration: &'a Migration,
     notes: &'a Notes,
-    noted: HashMap<Bytes, Note>,
+    /// The keys with notes that are in no batch so far.
+    noted: HashSet<Bytes>,
     listing: Listing,
     /// The leases that were granted, by the seconds that a key had to live at the time of the listing.
     leases: HashMap<u64, LeaseId>,
@@ -62,7 +66,7 @@ impl<'a> Pass<'a> {
         listing: Listing,
         report: &'a mut Report,
     ) -> Result<usize, MigrationError> {
-        let noted = notes.load(&migration.v3).await?;
+        let noted = tidy(migration, notes).await?;
         report.passes += 1;
         report.keys = listing.items.len();
         report.directories = listing.directories;
@@ -80,7 +84,12 @@ impl<'a> Pass<'a> {
         };
         pass.copy().await?;
         pass.remove().await?;
-        Ok(pass.changes)
+        let changes = pass.changes;
+        if changes == 0 && !pass.leases.is_empty() {
+            // Their keys could not be written, and no other pass follows.
+            tidy(migration, notes).await?;
+        }
+        Ok(changes)
     }
 
     /// Writes what v2 has.
@@ -113,13 +122,13 @@ impl<'a> Pass<'a> {
     async fn decide(&mut self, batch: Range<usize>) -> Result<Vec<Change>, MigrationError> {
         let items = self.listing.items.get(batch.clone()).unwrap_or_default();
         let targets = items.iter().map(|item| &item.target);
-        let present = read(&self.migration.v3, targets).await?;
-        let mut changes = Vec::new();
-        for (place, present) in batch.zip(present) {
+        let known = read(&self.migration.v3, self.notes, targets).await?;
+        let mut writes = Vec::new();
+        for (place, (present, note)) in batch.zip(known) {
             let Some(item) = self.listing.items.get(place).cloned() else {
                 continue;
             };
-            let note = self.noted.remove(&item.target);
+            self.noted.remove(&item.target);
             let overwrite = self.migration.overwrite;
             let does = match plan::decide(&item, present.as_ref(), note.as_ref(), overwrite) {
                 Decision::Unchanged => {
@@ -143,9 +152,14 @@ impl<'a> Pass<'a> {
                 continue;
             }
             let seen = present.map_or(0, |present| present.mod_revision);
-            changes.push(self.write(item, seen, does, place).await?);
+            writes.push((item, seen, does, place));
         }
-        Ok(changes)
+        self.grant(writes.iter().filter_map(|(item, ..)| item.ttl))
+            .await?;
+        let changes = writes
+            .into_iter()
+            .map(|(item, seen, does, place)| self.write(item, seen, does, place));
+        Ok(changes.collect())
     }
 
     /// Whether a key's time is over since it was listed, and that of its lease.
@@ -154,58 +168,50 @@ impl<'a> Pass<'a> {
         item.ttl.is_some_and(|ttl| ttl <= passed)
     }
 
-    async fn write(
-        &mut self,
-        item: Item,
-        seen: Revision,
-        does: Does,
-        place: usize,
-    ) -> Result<Change, MigrationError> {
+    fn write(&self, item: Item, seen: Revision, does: Does, place: usize) -> Change {
         let mut put = Op::put(item.target.clone(), item.value.clone());
         let note = self.notes.key_of(&item.target);
         let mut noting = Op::put(note, notes::write(item.version));
-        if let Some(ttl) = item.ttl {
-            let lease = self.lease(ttl).await?;
-            (put, noting) = (put.lease(lease), noting.lease(lease));
+        if let Some(lease) = item.ttl.and_then(|ttl| self.leases.get(&ttl)) {
+            (put, noting) = (put.lease(*lease), noting.lease(*lease));
         }
-        Ok(Change {
+        Change {
             target: item.target,
             seen,
             ops: [put, noting],
             does,
             item: Some(place),
-        })
+        }
     }
 
-    /// The lease of all keys that expire in the same second.
-    async fn lease(&mut self, ttl: u64) -> Result<LeaseId, MigrationError> {
-        if let Some(lease) = self.leases.get(&ttl) {
-            return Ok(*lease);
-        }
-        if self.migration.dry_run {
-            self.report.leases += 1;
-            self.leases.insert(ttl, LeaseId(0));
-            return Ok(LeaseId(0));
-        }
-        let passed = self.listing.at.elapsed().as_secs();
-        let left = std::time::Duration::from_secs(ttl.saturating_sub(passed).max(1));
-        let granted = self.migration.v3.leases().grant(left).await?;
-        self.report.leases += 1;
-        self.leases.insert(ttl, granted.id);
-        Ok(granted.id)
+    /// Has a lease for each of these times to live: one for all keys that expire in the same second.
+    async fn grant(&mut self, ttls: impl Iterator<Item = u64>) -> Result<(), MigrationError> {
+        let missing = ttls.filter(|ttl| !self.leases.contains_key(ttl)).collect();
+        let granted = match self.migration.dry_run {
+            true => leases::none(missing),
+            false => {
+                let passed = self.listing.at.elapsed().as_secs();
+                leases::grant(&self.migration.v3, self.notes, missing, passed).await?
+            }
+        };
+        self.report.leases += granted.len();
+        self.leases.extend(granted);
+        Ok(())
     }
 
     /// Removes copies of what v2 has no longer.
     async fn remove(&mut self) -> Result<(), MigrationError> {
         let gone: Vec<_> = std::mem::take(&mut self.noted).into_iter().collect();
         for batch in gone.chunks(BATCH_KEYS) {
-            let targets = batch.iter().map(|(target, _)| target);
-            let present = read(&self.migration.v3, targets).await?;
+            let known = read(&self.migration.v3, self.notes, batch.iter()).await?;
             let mut changes = Vec::new();
-            for ((target, note), present) in batch.iter().zip(present) {
+            for (target, (present, note)) in batch.iter().zip(known) {
+                let Some(note) = note else {
+                    continue;
+                };
                 let forget = Op::delete(self.notes.key_of(target));
                 let seen = present.as_ref().map_or(0, |present| present.mod_revision);
-                let (removed, does) = match plan::is_ours(present.as_ref(), note) {
+                let (removed, does) = match plan::is_ours(present.as_ref(), &note) {
                     true => (Op::delete(target.clone()), Does::Remove),
                     // It is somebody else's now, or gone.
                     false => (Op::get(target.clone()).keys_only(), Does::Forget),
@@ -265,7 +271,7 @@ impl<'a> Pass<'a> {
             Ok(done) => Ok(done.succeeded),
             // Together they are, perhaps.
             Err(error) if is_too_large(&error) && changes.len() > 1 => Ok(false),
-            // The time of one of them is over.
+            // The time of one of them was over before it was written.
             Err(error) if error.kind() == ErrorKind::LeaseNotFound => Ok(false),
             Err(error) => Err(error),
         }
@@ -311,23 +317,46 @@ fn is_too_large(error: &crate::Error) -> bool {
     error.kind() == ErrorKind::RequestTooLarge
 }
 
-/// What v3 has of some keys.
+/// Revokes leases that no copy has, and tells of which keys there are notes.
+async fn tidy(migration: &Migration, notes: &Notes) -> Result<HashSet<Bytes>, MigrationError> {
+    // In this order a lease that gets its copies meanwhile is found to have them.
+    let leases = match migration.dry_run {
+        true => Vec::new(),
+        false => notes.leases(&migration.v3).await?,
+    };
+    let (noted, used) = notes.load(&migration.v3).await?;
+    leases::revoke_unused(&migration.v3, notes, leases, &used).await?;
+    Ok(noted)
+}
+
+/// What v3 has of some keys, and the notes about them, all at once: a transaction of an earlier run that
+/// was killed can arrive at any time.
 async fn read(
     client: &Client,
+    notes: &Notes,
     keys: impl Iterator<Item = &Bytes>,
-) -> Result<Vec<Option<Present>>, MigrationError> {
-    let gets: Vec<_> = keys.map(|key| Op::get(key.clone())).collect();
+) -> Result<Vec<(Option<Present>, Option<Note>)>, MigrationError> {
+    let gets = keys.flat_map(|key| [Op::get(key.clone()), Op::get(notes.key_of(key))]);
+    let gets: Vec<_> = gets.collect();
     if gets.is_empty() {
         return Ok(Vec::new());
     }
     let answers = client.txn().then(gets).await?.responses.into_iter();
-    let found = answers.map(|answer| match answer {
-        OpResponse::Range(found) => found.kvs.into_iter().next().map(|kv| Present {
-            value: kv.value,
-            mod_revision: kv.mod_revision,
-            is_leased: kv.lease.is_some(),
-        }),
+    let mut found = answers.map(|answer| match answer {
+        OpResponse::Range(found) => found.kvs.into_iter().next(),
         _ => None,
     });
-    Ok(found.collect())
+    let mut known = Vec::new();
+    while let (Some(key), Some(note)) = (found.next(), found.next()) {
+        known.push((key.map(present), note.as_ref().map(notes::parse)));
+    }
+    Ok(known)
+}
+
+fn present(kv: KeyValue) -> Present {
+    Present {
+        value: kv.value,
+        mod_revision: kv.mod_revision,
+        is_leased: kv.lease.is_some(),
+    }
 }

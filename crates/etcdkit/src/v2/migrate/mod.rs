@@ -2,6 +2,7 @@
 
 mod copy;
 mod error;
+mod leases;
 mod mapping;
 mod notes;
 mod plan;
@@ -45,7 +46,8 @@ type Tell = dyn Fn(&Progress) + Send + Sync;
 ///
 /// **Times to live** become leases: one for all keys that expire within the same second, so a key may
 /// live up to a second longer than in v2, and never shorter. The time of a directory counts for all that
-/// is in it; that of directories above [`from`](Self::from) is not looked at.
+/// is in it; that of directories above [`from`](Self::from) is not looked at. Leases that no copy needs any
+/// more are revoked, unless somebody has attached keys to them.
 ///
 /// **Hidden keys**, whose names begin with `_`, are in no listing of v2, so they are copied only if they
 /// are named ([`include`](Self::include)), or in a directory that is.
@@ -291,28 +293,32 @@ impl Migration {
         report: &mut Report,
     ) -> Result<(), MigrationError> {
         let notes = self.notes()?;
-        let mut listing = source.list(&self.v2).await?;
-        let described = format!(
-            "{:?} of cluster {:x}{}{}",
-            source.from,
-            listing.cluster,
-            source.mapping.describe(),
-            match self.keep_directories {
-                true => " with directories",
-                false => "",
-            }
-        );
-        notes.claim(&self.v3, &described, self.dry_run).await?;
         let mut passes = 0;
         loop {
+            let listing = source.list(&self.v2).await?;
+            // Each time, since an address can come to lead to another cluster.
+            let described = self.describe(source, listing.cluster);
+            notes.claim(&self.v3, &described, self.dry_run).await?;
             let changes = Pass::make(self, &notes, listing, report).await?;
             passes += 1;
             report.verified = changes == 0;
             if report.verified || self.dry_run || passes >= self.passes {
                 return Ok(());
             }
-            listing = source.list(&self.v2).await?;
         }
+    }
+
+    /// What is noted of the migration itself.
+    fn describe(&self, source: &Source, cluster: u64) -> String {
+        format!(
+            "{:?} of cluster {cluster:x}{}{}",
+            source.from,
+            source.mapping.describe(),
+            match self.keep_directories {
+                true => " with directories",
+                false => "",
+            }
+        )
     }
 }
 

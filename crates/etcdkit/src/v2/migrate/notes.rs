@@ -1,6 +1,6 @@
 //! What a migration notes in v3 of what it has done.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -8,7 +8,7 @@ use super::{
     MigrationError,
     plan::{Note, Version},
 };
-use crate::{Client, Compare, KeyRange, Op, OpResponse, Result};
+use crate::{Client, Compare, KeyRange, KeyValue, LeaseId, Op, OpResponse, Result};
 
 /// Where the notes are.
 #[derive(Clone, Debug)]
@@ -58,20 +58,54 @@ impl Notes {
         }
     }
 
-    /// All notes, by the keys that they are about.
-    pub(super) async fn load(&self, client: &Client) -> Result<HashMap<Bytes, Note>> {
+    /// The keys that there are notes about, and the leases that these have.
+    pub(super) async fn load(&self, client: &Client) -> Result<(HashSet<Bytes>, HashSet<LeaseId>)> {
         let prefix = self.key_of(&[]);
-        let mut scan = client.scan(KeyRange::prefix(prefix.clone())).linearizable();
-        let mut notes = HashMap::new();
+        let scan = client.scan(KeyRange::prefix(prefix.clone()));
+        let mut scan = scan.keys_only().linearizable();
+        let (mut targets, mut leases) = (HashSet::new(), HashSet::new());
         while let Some(kv) = scan.try_next().await? {
-            let target = Bytes::copy_from_slice(kv.key.get(prefix.len()..).unwrap_or_default());
-            let note = Note {
-                version: read(&kv.value),
-                mod_revision: kv.mod_revision,
-            };
-            notes.insert(target, note);
+            let target = kv.key.get(prefix.len()..).unwrap_or_default();
+            targets.insert(Bytes::copy_from_slice(target));
+            leases.extend(kv.lease);
         }
-        Ok(notes)
+        Ok((targets, leases))
+    }
+
+    /// All leases that were noted.
+    pub(super) async fn leases(&self, client: &Client) -> Result<Vec<LeaseId>> {
+        let prefix = self.of_leases();
+        let scan = client.scan(KeyRange::prefix(prefix.as_str()));
+        let mut scan = scan.keys_only().linearizable();
+        let mut leases = Vec::new();
+        while let Some(kv) = scan.try_next().await? {
+            let id = kv.key.get(prefix.len()..).unwrap_or_default();
+            let id = str::from_utf8(id).ok().and_then(|id| id.parse().ok());
+            leases.extend(id.map(LeaseId));
+        }
+        Ok(leases)
+    }
+
+    /// Notes leases that are about to be granted.
+    pub(super) async fn add_leases(
+        &self,
+        client: &Client,
+        leases: impl Iterator<Item = LeaseId>,
+    ) -> Result<()> {
+        let notes = leases.map(|lease| Op::put(self.of_lease(lease), ""));
+        client.txn().then(notes).await.map(drop)
+    }
+
+    pub(super) async fn remove_lease(&self, client: &Client, lease: LeaseId) -> Result<()> {
+        client.delete(self.of_lease(lease)).await.map(drop)
+    }
+
+    fn of_lease(&self, lease: LeaseId) -> String {
+        format!("{}{}", self.of_leases(), lease.0)
+    }
+
+    fn of_leases(&self) -> String {
+        format!("{}lease:", self.prefix)
     }
 
     /// The key of the note about a key.
@@ -86,13 +120,22 @@ impl Notes {
     /// Removes all notes.
     pub(super) async fn forget(&self, client: &Client) -> Result<()> {
         let notes = Op::delete(KeyRange::prefix(self.key_of(&[])));
+        let leases = Op::delete(KeyRange::prefix(self.of_leases()));
         let of = Op::delete(format!("{}of", self.prefix));
-        client.txn().then([notes, of]).await.map(drop)
+        client.txn().then([notes, leases, of]).await.map(drop)
     }
 }
 
 pub(super) fn write(version: Version) -> String {
     format!("{} {}", version.index, version.expires)
+}
+
+/// What a note says.
+pub(super) fn parse(kv: &KeyValue) -> Note {
+    Note {
+        version: read(&kv.value),
+        mod_revision: kv.mod_revision,
+    }
 }
 
 /// What cannot be read is of no version that there is, so the key is written anew.
