@@ -143,11 +143,22 @@ impl Both {
             }
             let (real, other) = (self.real.received(slot), self.other.received(slot));
             report.answers += usize::from(self.real.extent(slot) != Default::default());
-            let verdict = self.judge(step, real, other, report);
+            let opened = self.opened(slot).unwrap_or(step).clone();
+            let verdict = self.judge(&opened, real, other, report);
             if !matches!(verdict, Verdict::Alike) {
                 return verdict;
             }
+            // One still waits where the other, deliberately, does not.
+            if self.real.extent(slot) != self.other.extent(slot) {
+                return Verdict::Parted;
+            }
         }
         Verdict::Alike
+    }
+
+    /// The step that opened a request.
+    fn opened(&self, wanted: usize) -> Option<&Step> {
+        let mut sent = self.sent.iter().rev();
+        sent.find(|step| matches!(step, Step::Open { slot, .. } if *slot == wanted))
     }
 }
