@@ -7,6 +7,7 @@ mod modules;
 
 use std::{
     future::Future,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -162,6 +163,56 @@ async fn a_place_whose_answer_was_lost_is_found_again() {
             lock.release().await.expect("a release");
             assert_eq!(queued(&direct, &name).await, 0, "{server}");
         }
+    }
+}
+
+/// A member that was cut off may carry out a renewal after later ones, and with the end that it reckoned
+/// when it read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_that_is_carried_out_late_changes_nothing() {
+    for server in singles().await {
+        let direct = connect(server.endpoint()).await;
+        let follows = Arc::new(Mutex::new(Vec::<u64>::new()));
+        let told = Arc::clone(&follows);
+        let client = Client::builder()
+            .endpoints([server.endpoint()])
+            .on_exchange(move |exchange| {
+                let text = exchange.to_string();
+                let Some((_, rest)) = text.split_once("prevIndex=") else {
+                    return;
+                };
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                if text.contains("refresh=true") {
+                    let index = digits.parse().expect("an index");
+                    told.lock().expect("no panic").push(index);
+                }
+            });
+        let client = client.connect().await.expect("a client");
+        let lock = client.lock("l").ttl(60).await.expect("a lock");
+        let key = lock.key().expect("a key").to_owned();
+        lock.renew().await.expect("a renewal");
+        lock.renew().await.expect("a renewal");
+        let first = follows.lock().expect("no panic")[0];
+        let late = direct.refresh(&key, 1).prev_index(first).await;
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::CompareFailed);
+
+        // One whose answer was lost does not keep others away.
+        let now = *follows.lock().expect("no panic").last().expect("two");
+        let found = direct.get(&key).quorum().await.expect("a read");
+        let current = found.node.expect("a key").modified_index;
+        assert!(
+            first < now && now < current,
+            "{server}: {first} {now} {current}"
+        );
+        let lost = direct.refresh(&key, 60).prev_index(current).await;
+        lost.expect("a renewal");
+        lock.renew().await.expect("a renewal");
+        assert!(!lock.is_lost(), "{server}");
+
+        direct.set(&key, "mine").await.expect("a write");
+        let error = lock.renew().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CompareFailed, "{server}");
+        assert_eq!(lock.lost().await.reason(), LockLostReason::Overwritten);
     }
 }
 

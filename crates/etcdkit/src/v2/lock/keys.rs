@@ -4,7 +4,7 @@
 //! queued for, and each other one waits for the key before it to go, so that a release wakes one waiter.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -46,6 +46,8 @@ pub(crate) struct KeyQueue {
     once: bool,
     /// Whether there may be more keys of ours than are known, because an answer was lost.
     is_doubtful: AtomicBool,
+    /// The index of the last change of our key that is known.
+    version: AtomicU64,
 }
 
 impl KeyQueue {
@@ -56,6 +58,7 @@ impl KeyQueue {
             stamp,
             once,
             is_doubtful: AtomicBool::new(false),
+            version: AtomicU64::new(0),
         }
     }
 
@@ -115,6 +118,7 @@ impl Backing for KeyQueue {
                 Ok(response) => match response.node {
                     Some(node) => {
                         let (key, index) = (node.key, node.created_index);
+                        self.version.store(node.modified_index, Ordering::Relaxed);
                         return Ok(Some(Place { key, index, sent }));
                     }
                     None => Error::new(
@@ -134,6 +138,7 @@ impl Backing for KeyQueue {
                 return Err(error);
             };
             if let Some(entry) = queue.all_of(self.stamp.as_str()).next() {
+                self.version.store(entry.index, Ordering::Relaxed);
                 return Ok(Some(Place {
                     key: entry.key.clone(),
                     index: entry.index,
@@ -179,10 +184,40 @@ impl Backing for KeyQueue {
         }
     }
 
+    /// A renewal whose answer is lost may be carried out much later, after newer ones, and would then set an
+    /// end that is over. So each names the change that it follows: the late one does not fit any more.
     async fn renew(&self, place: &Place, ttl: Duration, timeout: Duration) -> Result<()> {
-        let request = self.client.refresh(&place.key, ttl);
-        let request = request.prev_value(self.stamp.as_str()).timeout(timeout);
-        request.await.map(drop)
+        let until = Instant::now() + timeout;
+        loop {
+            let request = self.client.refresh(&place.key, ttl);
+            let request = request
+                .prev_value(self.stamp.as_str())
+                .prev_index(self.version.load(Ordering::Relaxed))
+                .timeout(until.saturating_duration_since(Instant::now()));
+            let error = match request.await {
+                Ok(response) => {
+                    if let Some(node) = response.node {
+                        self.version.store(node.modified_index, Ordering::Relaxed);
+                    }
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if error.kind() != ErrorKind::CompareFailed || left.is_zero() {
+                return Err(error);
+            }
+            // Either one that seemed lost was carried out, or the key is not ours any more.
+            let read = self.client.get(&place.key).quorum().timeout(left);
+            match read.await?.node {
+                Some(node) if node.value.as_deref() != Some(self.stamp.as_str()) => {
+                    return Err(error);
+                }
+                Some(node) => self.version.store(node.modified_index, Ordering::Relaxed),
+                // The next answer says so.
+                None => {}
+            }
+        }
     }
 
     async fn leave(&self, place: Option<&Place>) -> Result<()> {
