@@ -197,7 +197,7 @@ pub use watch::{
     WatchUpdate,
 };
 
-/// The examples in the README compile, of which one needs a feature.
-#[cfg(all(doctest, feature = "blocking"))]
+/// The examples in the README compile, of which two need a feature.
+#[cfg(all(doctest, feature = "blocking", feature = "v2"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
