@@ -15,11 +15,8 @@ use crate::node::Node;
 
 /// Answers a request for the key that `rest` of the path names.
 pub(super) async fn serve(call: &mut Call<'_>, rest: &[u8]) -> Response<Body> {
-    if !matches!(
-        *call.method(),
-        Method::HEAD | Method::GET | Method::PUT | Method::POST | Method::DELETE
-    ) {
-        return answer::method_not_allowed("HEAD,GET,PUT,POST,DELETE");
+    if let Err(refusal) = call.require_method("HEAD,GET,PUT,POST,DELETE") {
+        return *refusal;
     }
     let response = match understood(call, rest).await {
         Ok(parameters) => carried_out(call, &Path::of_key(rest), &parameters).await,

@@ -1,13 +1,13 @@
 //! `/v2/machines`: where clients find the members.
 
-use http::{Method, Response};
+use http::Response;
 
 use super::{Call, answer};
 use crate::body::Body;
 
 pub(super) fn serve(call: &Call<'_>) -> Response<Body> {
-    if !matches!(*call.method(), Method::GET | Method::HEAD) {
-        return answer::method_not_allowed("GET,HEAD");
+    if let Err(refusal) = call.require_method("GET,HEAD") {
+        return *refusal;
     }
     let mut urls = call.node().identity.client_urls.clone();
     urls.sort();

@@ -69,6 +69,14 @@ impl Call<'_> {
     fn method(&self) -> &Method {
         &self.parts.method
     }
+
+    /// Refuses all methods but these, which the header `Allow` names as they are given, with commas.
+    fn require_method(&self, allowed: &'static str) -> Result<(), Box<Response<Body>>> {
+        match allowed.split(',').any(|method| self.method() == method) {
+            true => Ok(()),
+            false => Err(Box::new(answer::method_not_allowed(allowed))),
+        }
+    }
 }
 
 /// Answers a request for `/v2`, or for nothing that there is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use etcdkit_proto::duration;
 use etcdkit_proto::v2::{LeaderInfo, LeaderStats, SelfStats, StoreStats};
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -15,7 +15,7 @@ use crate::grpc::Status;
 
 /// What became of requests to the store.
 pub(super) async fn store(call: &Call<'_>) -> Response<Body> {
-    if let Err(refusal) = only_get(call) {
+    if let Err(refusal) = call.require_method("GET") {
         return *refusal;
     }
     let applier = &call.node().applier;
@@ -31,7 +31,7 @@ pub(super) async fn store(call: &Call<'_>) -> Response<Body> {
 
 /// What a member alone has exchanged with others, which is nothing.
 pub(super) fn own(v2: &V2, call: &Call<'_>) -> Response<Body> {
-    if let Err(refusal) = only_get(call) {
+    if let Err(refusal) = call.require_method("GET") {
         return *refusal;
     }
     let identity = &call.node().identity;
@@ -55,7 +55,7 @@ pub(super) fn own(v2: &V2, call: &Call<'_>) -> Response<Body> {
 
 /// How the followers are, of which there are none.
 pub(super) fn leader(call: &Call<'_>) -> Response<Body> {
-    if let Err(refusal) = only_get(call) {
+    if let Err(refusal) = call.require_method("GET") {
         return *refusal;
     }
     if call.node().leadership.is_lost() {
@@ -72,13 +72,6 @@ pub(super) fn leader(call: &Call<'_>) -> Response<Body> {
 fn internal(status: &Status) -> Response<Body> {
     tracing::warn!(?status, "there are no statistics");
     answer::message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
-}
-
-fn only_get(call: &Call<'_>) -> Result<(), Box<Response<Body>>> {
-    match *call.method() {
-        Method::GET => Ok(()),
-        _ => Err(Box::new(answer::method_not_allowed("GET"))),
-    }
 }
 
 /// The years that RFC 3339 cannot write are not those of clocks.

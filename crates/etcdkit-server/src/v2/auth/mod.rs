@@ -163,12 +163,8 @@ pub(super) async fn serve(call: &mut Call<'_>, rest: &[u8]) -> Response<Body> {
     if resource == Resource::Invalid {
         return answer::message(StatusCode::BAD_REQUEST, "Invalid path");
     }
-    let allowed = resource.methods();
-    if !allowed
-        .split(',')
-        .any(|method| method == call.method().as_str())
-    {
-        return answer::method_not_allowed(allowed);
+    if let Err(refusal) = call.require_method(resource.methods()) {
+        return *refusal;
     }
     // Whether users are asked for is nobody's secret.
     let is_open = resource == Resource::Enable && call.method() == Method::GET;

@@ -3,12 +3,15 @@
 use std::sync::PoisonError;
 
 use etcdkit_proto::v2::{ErrorCode, KeysError};
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::body::Body;
 use crate::node::Node;
 use crate::v2::{Call, answer, keys};
+
+/// Nothing here can be changed.
+const READS: &str = "GET,HEAD";
 
 /// A member, in the words of 0.4.
 #[derive(Serialize)]
@@ -39,7 +42,7 @@ const CONFIG: Config = Config {
 /// The peer URL of the leader.
 pub(super) async fn leader(call: &Call<'_>) -> Response<Body> {
     let node = call.node();
-    if let Err(refusal) = only_read(call) {
+    if let Err(refusal) = call.require_method(READS) {
         return *refusal;
     }
     if !node.leadership.is_lost() {
@@ -67,7 +70,7 @@ pub(super) fn config(call: &Call<'_>) -> Response<Body> {
 
 /// Where clients find the member.
 pub(super) fn client_url(call: &Call<'_>) -> Response<Body> {
-    match only_read(call) {
+    match call.require_method(READS) {
         Ok(()) => answer::plain(own(call.node()).client_url),
         Err(refusal) => *refusal,
     }
@@ -93,15 +96,8 @@ fn peer_url(node: &Node) -> String {
 }
 
 fn read_json(call: &Call<'_>, value: &impl Serialize) -> Response<Body> {
-    match only_read(call) {
+    match call.require_method(READS) {
         Ok(()) => answer::json_line(StatusCode::OK, value),
         Err(refusal) => *refusal,
-    }
-}
-
-fn only_read(call: &Call<'_>) -> Result<(), Box<Response<Body>>> {
-    match *call.method() {
-        Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Box::new(answer::method_not_allowed("GET,HEAD"))),
     }
 }

@@ -4,28 +4,20 @@ use etcdkit_proto::v2::{ErrorCode, KeysError};
 use http::{Method, Response};
 
 use super::Modules;
-use super::lock::{Parameters, acquire, answered, refused};
+use super::lock::{acquire, answered, open, refused};
 use super::queue::{Queue, Which};
 use crate::body::Body;
-use crate::v2::{Call, answer, auth};
+use crate::v2::{Call, answer};
 
 /// Answers a request about the leader of something.
 pub(super) async fn serve(modules: &Modules, call: &mut Call<'_>, name: &[u8]) -> Response<Body> {
-    let allowed = "GET,PUT,DELETE";
-    if !allowed
-        .split(',')
-        .any(|method| method == call.method().as_str())
-    {
-        return answer::method_not_allowed(allowed);
+    if let Err(refusal) = call.require_method("GET,PUT,DELETE") {
+        return *refusal;
     }
-    let parameters = match Parameters::read(call).await {
-        Ok(parameters) => parameters,
+    let (queue, parameters) = match open(modules, call, name).await {
+        Ok(opened) => opened,
         Err(error) => return answer::keys_error(&error),
     };
-    let queue = Queue::of(&call.line.node, modules, name);
-    if let Err(refusal) = auth::admit(call.node(), &call.parts, queue.key(), false).await {
-        return answer::keys_error(&refusal);
-    }
     match (call.method(), parameters.text("name")) {
         // Who leads already goes on leading, for the time to live from now.
         (&Method::PUT, Some(candidate)) => acquire(&queue, &parameters, Some(candidate)).await,

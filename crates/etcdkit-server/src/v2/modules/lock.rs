@@ -16,7 +16,7 @@ use crate::v2::{Call, answer, auth};
 pub(super) struct Parameters(Form);
 
 impl Parameters {
-    pub(super) async fn read(call: &mut Call<'_>) -> Result<Self, KeysError> {
+    async fn read(call: &mut Call<'_>) -> Result<Self, KeysError> {
         let form = Form::read(&call.parts, &mut call.body).await;
         let form = form.map_err(|cause| KeysError::new(ErrorCode::InvalidForm, cause, 0))?;
         Ok(Self(form))
@@ -50,23 +50,28 @@ pub(super) fn refused(code: ErrorCode, verb: &str) -> KeysError {
     KeysError::new(code, verb, 0)
 }
 
+/// The queue that a request is about and what it says of it, if its caller may know.
+pub(super) async fn open<'a, 'call: 'a>(
+    modules: &'a Modules,
+    call: &mut Call<'call>,
+    name: &[u8],
+) -> Result<(Queue<'a>, Parameters), KeysError> {
+    let parameters = Parameters::read(call).await?;
+    let line = call.line;
+    let queue = Queue::of(&line.node, modules, name);
+    auth::admit(call.node(), &call.parts, queue.key(), false).await?;
+    Ok((queue, parameters))
+}
+
 /// Answers a request about the lock with this name.
 pub(super) async fn serve(modules: &Modules, call: &mut Call<'_>, name: &[u8]) -> Response<Body> {
-    let allowed = "GET,POST,PUT,DELETE";
-    if !allowed
-        .split(',')
-        .any(|method| method == call.method().as_str())
-    {
-        return answer::method_not_allowed(allowed);
+    if let Err(refusal) = call.require_method("GET,POST,PUT,DELETE") {
+        return *refusal;
     }
-    let parameters = match Parameters::read(call).await {
-        Ok(parameters) => parameters,
+    let (queue, parameters) = match open(modules, call, name).await {
+        Ok(opened) => opened,
         Err(error) => return answer::keys_error(&error),
     };
-    let queue = Queue::of(&call.line.node, modules, name);
-    if let Err(refusal) = auth::admit(call.node(), &call.parts, queue.key(), false).await {
-        return answer::keys_error(&refusal);
-    }
     match *call.method() {
         Method::POST => acquire(&queue, &parameters, parameters.text("value")).await,
         Method::PUT => answered(renew(&queue, &parameters).await),
