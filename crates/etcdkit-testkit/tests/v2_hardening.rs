@@ -342,7 +342,11 @@ fn server_config(
     let chain = CertificateDer::pem_file_iter(chain).expect("a file");
     let chain = chain.map(|certificate| certificate.expect("a certificate"));
     let key = PrivateKeyDer::from_pem_file(key).expect("a key");
-    ServerConfig::builder()
+    // The process has no default provider: where several crates enable one each, rustls cannot choose.
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions that the provider speaks")
         .with_no_client_auth()
         .with_single_cert(chain.collect(), key)
         .expect("an identity")
