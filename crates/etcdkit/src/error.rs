@@ -96,6 +96,15 @@ macro_rules! define_kinds {
             OtherCluster,
             /// The program did not take what a watch delivered fast enough.
             Overflow,
+            /// What was to be done with it is no longer held: a lock, a permit or a leadership was lost or
+            /// given up, so a write that it guards was not done.
+            NotHeld,
+            /// The lease of a session is lost, and with it whatever was held or waited for by the session.
+            SessionLost,
+            /// A transaction in memory met other writers each time it was tried.
+            Conflict,
+            /// A value is not what the program wants to read it as.
+            Decode,
             /// The client was closed.
             Closed,
             /// A server is older than the client was told to accept.
@@ -355,6 +364,9 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::EmptyKey => "give a key of at least one byte",
         ErrorKind::Compacted => "read at a newer revision",
         ErrorKind::NoSpace => "compact, defragment, then disarm the NOSPACE alarm",
+        ErrorKind::NotHeld => "stop what relies on it, and acquire it anew",
+        ErrorKind::SessionLost => "open a new session",
+        ErrorKind::Conflict => "try again later, or allow more attempts",
         ErrorKind::NoLeader => "wait for an election, or restore the cluster's quorum",
         ErrorKind::NotSupportedForLearner => "add the endpoint of a voting member",
         ErrorKind::LeaseNotFound => "the lease has expired or was revoked; grant a new one",

@@ -82,6 +82,7 @@
 //! | `tls-ring` | TLS by rustls with the ring provider, if aws-lc-rs is not enabled too |
 //! | `blocking` | a client for programs without `async`: the module `blocking` |
 //! | `discovery` | endpoints from DNS SRV records ([`Discovery`]) |
+//! | `serde` | typed values by serde in transactions in memory ([`sync`]) |
 //! | `v2` | a client for etcd's v2 API: the module `v2` |
 //! | `yaml` | settings from YAML ([`ClientBuilder`]) |
 //! | `metrics` | metrics by the `metrics` crate; see below |
@@ -149,6 +150,7 @@ mod observe;
 mod op;
 mod policy;
 pub mod service;
+pub mod sync;
 mod transport;
 mod types;
 #[cfg(feature = "v2")]

@@ -1,0 +1,1 @@
+//! Elections: one leader at a time, and everybody knows who.

@@ -1,0 +1,10 @@
+//! Locks, elections and transactions in memory, which say when they no longer hold.
+
+mod election;
+mod held;
+mod lock;
+mod queue;
+mod rwlock;
+mod semaphore;
+mod session;
+mod stm;

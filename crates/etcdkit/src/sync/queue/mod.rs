@@ -1,0 +1,1 @@
+//! The queue behind locks, permits and elections.

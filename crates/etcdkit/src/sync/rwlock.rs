@@ -1,0 +1,1 @@
+//! Locks that many readers or one writer hold.

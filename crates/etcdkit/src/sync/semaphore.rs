@@ -1,0 +1,1 @@
+//! Semaphores: so many holders at a time.

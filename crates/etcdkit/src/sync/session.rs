@@ -1,0 +1,1 @@
+//! Sessions: one lease for many locks.

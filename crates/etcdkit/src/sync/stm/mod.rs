@@ -1,0 +1,1 @@
+//! Transactions in memory: read and write as if alone.
