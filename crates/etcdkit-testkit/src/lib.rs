@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod crash;
 pub mod differential;
 pub mod etcd;
+pub mod etcdctl;
 pub mod fake;
 pub mod proxy;
 pub mod queue;

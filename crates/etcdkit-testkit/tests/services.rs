@@ -1,9 +1,6 @@
 //! The lock and election services of real servers.
 
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use etcdkit::{
     Client, ErrorKind, LeaseId, Outcome,
@@ -11,15 +8,11 @@ use etcdkit::{
 };
 use etcdkit_testkit::{
     etcd::{Binary, Cluster},
+    etcdctl::Etcdctl,
     fake::{FakeServer, Reply, refusing_endpoint},
     queue::queue_of,
 };
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-    time::timeout,
-};
+use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,46 +32,6 @@ async fn lease(client: &Client) -> LeaseId {
     grant.expect("a lease").id
 }
 
-/// `etcdctl lock`, which prints its key when it has the lock, and holds it until told to end.
-struct Etcdctl {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Etcdctl {
-    fn lock(etcd: &Binary, cluster: &Cluster, name: &str) -> Self {
-        let mut child = Command::new(etcd.path().with_file_name("etcdctl"))
-            .env_clear()
-            .env("ETCDCTL_API", "3")
-            .arg("--endpoints")
-            .arg(cluster.endpoint())
-            .args(["lock", name])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("etcdctl");
-        let output = child.stdout.take().expect("its output");
-        let lines = BufReader::new(output).lines();
-        Self { child, lines }
-    }
-
-    /// The key of the lock once it is held.
-    async fn held(&mut self) -> String {
-        let line = timeout(PATIENCE, self.lines.next_line()).await;
-        let line = line.expect("in time").expect("its output");
-        line.expect("a key")
-    }
-
-    async fn release(mut self) {
-        let id = self.child.id().expect("a running process") as i32;
-        let pid = Pid::from_raw(id).expect("a process id");
-        kill_process(pid, Signal::TERM).expect("a signal");
-        let ended = timeout(PATIENCE, self.child.wait()).await;
-        ended.expect("in time").expect("an end");
-    }
-}
-
 #[tokio::test]
 async fn the_lock_excludes_etcdctl_and_etcdctl_excludes_it() {
     each_etcd(async |etcd, cluster, client| {
@@ -94,18 +47,18 @@ async fn the_lock_excludes_etcdctl_and_etcdctl_excludes_it() {
             .expect("it is ours already");
         assert_eq!(again.key, key, "{etcd}");
 
-        let mut other = Etcdctl::lock(etcd, cluster, "orders");
+        let mut other = Etcdctl::start(etcd, cluster.endpoint(), &["lock", "orders"]);
         queue_of(client, "orders", 2).await;
-        let early = timeout(A_WHILE, other.held()).await;
+        let early = timeout(A_WHILE, other.line()).await;
         assert!(early.is_err(), "{etcd}: both have it: {early:?}");
         locks.unlock(locked.key).await.expect("a release");
-        let theirs = other.held().await;
+        let theirs = other.line().await;
         assert!(theirs.starts_with("orders/") && theirs != key, "{theirs}");
 
         let mut waiting = Box::pin(locks.lock("orders", ours).into_future());
         let early = timeout(A_WHILE, &mut waiting).await;
         assert!(early.is_err(), "{etcd}: both have it: {early:?}");
-        other.release().await;
+        other.terminate().await;
         let locked = timeout(PATIENCE, waiting).await.expect("in time");
         locks
             .unlock(locked.expect("the lock").key)
