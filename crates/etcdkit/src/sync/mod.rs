@@ -8,3 +8,5 @@ mod rwlock;
 mod semaphore;
 mod session;
 mod stm;
+
+pub use election::{Election, Leader, Observation, Observe};
