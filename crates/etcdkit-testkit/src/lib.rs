@@ -10,6 +10,7 @@ pub mod differential;
 pub mod etcd;
 pub mod etcdctl;
 pub mod fake;
+pub mod lock_checker;
 pub mod proxy;
 pub mod queue;
 pub mod scenario;
