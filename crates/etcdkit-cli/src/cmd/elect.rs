@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, time::Duration};
 
-use etcdkit::RangeResponse;
+use etcdkit::{Error, RangeResponse};
 
 use super::{printer, signal::Signals};
 use crate::{
@@ -40,25 +40,38 @@ pub(crate) async fn run(global: &GlobalArgs, args: &ElectArgs) -> Result {
     Ok(())
 }
 
-/// Prints the leader, and every other one that follows, until interrupted.
+/// Prints the leader, what it proclaims, and every other one that follows, until interrupted. That nobody
+/// leads, which etcdctl keeps to itself, goes where no script reads leaders from.
 async fn observe(session: &Session, printer: &Printer, name: &OsStr) -> Result {
     let mut signals = Signals::listen()?;
-    let service = session.client.election_service();
-    let mut leaders = service.observe(name.as_encoded_bytes()).await?;
+    let election = session.client.election(name.as_encoded_bytes());
+    let mut leaders = tokio::select! {
+        leaders = election.observe() => leaders?,
+        _ = signals.next() => return Ok(()),
+    };
     loop {
-        tokio::select! {
-            leader = leaders.try_next() => match leader? {
-                Some(leader) => {
-                    let mut reply = RangeResponse::default();
-                    reply.header = leader.header;
-                    reply.kvs = vec![leader.kv];
-                    printer.print(Reply::Range(&reply))?;
-                }
-                None => return Err(Failure::new(Exit::Error, "elect: observer lost")),
-            },
+        let observed = tokio::select! {
+            observed = leaders.try_next() => observed.map_err(observer_lost)?,
             _ = signals.next() => return Ok(()),
-        }
+        };
+        let Some(observed) = observed else {
+            return Err(Failure::new(Exit::Error, "elect: observer lost"));
+        };
+        let Some(leader) = observed.leader else {
+            let (name, revision) = (name.display(), observed.revision);
+            eprintln!("Nobody leads {name} at revision {revision}");
+            continue;
+        };
+        let mut reply = RangeResponse::default();
+        reply.header = observed.header;
+        reply.header.revision = observed.revision;
+        reply.kvs = vec![leader.into_kv()];
+        printer.print(Reply::Range(&reply))?;
     }
+}
+
+fn observer_lost(error: Error) -> Failure {
+    Failure::from(error).preceded_by("elect: observer lost:")
 }
 
 /// Waits to be elected, and leads until interrupted.

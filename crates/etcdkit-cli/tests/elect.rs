@@ -1,0 +1,100 @@
+//! What `etcdkit elect` does beyond etcdctl, which it is compared with elsewhere.
+
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code, reason = "every program here goes on")]
+mod common;
+#[path = "common/running.rs"]
+#[allow(dead_code, reason = "nothing is said to the programs here")]
+mod running;
+
+use common::etcdkit;
+use etcdkit::Client;
+use etcdkit_server::Server;
+use etcdkit_testkit::proxy::{Conditions, Proxy};
+use running::Running;
+use tokio::runtime::Runtime;
+
+/// A server, and a way to it that can be cut.
+struct Place {
+    runtime: Runtime,
+    _server: Server,
+    proxy: Proxy,
+    client: Client,
+}
+
+impl Place {
+    fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (server, proxy, client) = runtime.block_on(async {
+            let server = Server::builder().start().await.unwrap();
+            let proxy = Proxy::start(&server.endpoint()).await.unwrap();
+            let client = Client::connect(server.endpoint()).await.unwrap();
+            (server, proxy, client)
+        });
+        Self {
+            runtime,
+            _server: server,
+            proxy,
+            client,
+        }
+    }
+
+    fn elect(&self, args: &[&str]) -> Running {
+        let endpoint = self.proxy.endpoint();
+        let args = ["--endpoints", &endpoint, "elect"]
+            .into_iter()
+            .chain(args.iter().copied());
+        Running::start(etcdkit(), args)
+    }
+
+    /// Somebody stands for the election, or proclaims something else.
+    fn put(&self, key: &str, value: &str) -> i64 {
+        let put = self.client.put(key, value);
+        self.runtime
+            .block_on(put.into_future())
+            .unwrap()
+            .header
+            .revision
+    }
+
+    fn delete(&self, key: &str) {
+        let delete = self.client.delete(key);
+        self.runtime.block_on(delete.into_future()).unwrap();
+    }
+}
+
+#[test]
+fn an_observer_says_when_nobody_leads() {
+    let place = Place::new();
+    let observer = place.elect(&["-l", "workers"]);
+    assert_eq!(observer.complaint(), "Nobody leads workers at revision 1");
+    place.put("workers/1", "one");
+    assert_eq!(observer.lines(2), ["workers/1", "one"]);
+    place.put("workers/2", "two");
+    place.delete("workers/1");
+    assert_eq!(observer.lines(2), ["workers/2", "two"]);
+    place.delete("workers/2");
+    assert_eq!(observer.complaint(), "Nobody leads workers at revision 5");
+    observer.signal("-TERM");
+    assert_eq!(observer.end(), (vec![], Some(0)));
+}
+
+#[test]
+fn an_observer_outlasts_a_lost_connection_and_a_compaction() {
+    let place = Place::new();
+    place.put("workers/1", "one");
+    let observer = place.elect(&["-l", "workers"]);
+    assert_eq!(observer.lines(2), ["workers/1", "one"]);
+    place.proxy.freeze();
+    place.delete("workers/1");
+    place.put("workers/2", "two");
+    let newest = place.put("workers/2", "two, at work");
+    let compact = place.client.compact(newest);
+    place.runtime.block_on(compact.into_future()).unwrap();
+    place.proxy.cut();
+    place.proxy.set_both(Conditions::pass());
+    assert_eq!(observer.lines(2), ["workers/2", "two, at work"]);
+    observer.signal("-INT");
+    assert_eq!(observer.end(), (vec![], Some(0)));
+}
