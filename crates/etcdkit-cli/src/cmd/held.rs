@@ -1,8 +1,17 @@
 //! Programs that run while a lock is held.
 
-use std::{ffi::OsString, fmt::Display, future::Future, pin::pin, process::Stdio};
+use std::{
+    ffi::OsString,
+    fmt::Display,
+    future::Future,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
 
 use super::{
     child::{ending, exit_code},
@@ -10,12 +19,15 @@ use super::{
 };
 use crate::error::{Exit, Failure, Result};
 
-/// Runs a program to its end, or until the lock is lost: then it is told to end, since it may not be alone
-/// any more.
+/// How long a program has that is told to end because the lock is lost: others may hold it by now.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Runs a program to its end, or until the lock is lost: then it is told to end, and made to if it does not,
+/// since it may not be alone any more.
 pub(super) async fn run(
     command: &[OsString],
     env: impl IntoIterator<Item = (&'static str, OsString)>,
-    lost: impl Future<Output: Display>,
+    lost: impl Future<Output = Failure>,
     signals: &mut Signals,
 ) -> Result {
     let Some((program, args)) = command.split_first() else {
@@ -30,45 +42,56 @@ pub(super) async fn run(
             let text = format!("{}: {error}", program.display());
             Failure::new(Exit::Error, text)
         })?;
-    let mut lost = pin!(lost);
-    let mut loss = None;
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status?,
-            // A terminal interrupts the program by itself.
-            signal = signals.next() => if signal == Signal::Terminate {
-                terminate(&mut child)?;
-            },
-            lost = &mut lost, if loss.is_none() => {
-                eprintln!("The lock is lost: {lost}; ending {}", program.display());
-                terminate(&mut child)?;
-                loss = Some(expired(&lost));
-            }
+    let status = tokio::select! {
+        status = to_its_end(&mut child, signals) => status?,
+        lost = lost => {
+            eprintln!("{lost}; ending {}", program.display());
+            end(&mut child).await?;
+            return Err(lost);
         }
     };
-    match loss {
-        Some(expired) => Err(expired),
-        None if status.success() => Ok(()),
-        None => {
-            let exit = Exit::Child(exit_code(status));
-            Err(Failure::new(exit, ending(status)))
+    if status.success() {
+        return Ok(());
+    }
+    let exit = Exit::Child(exit_code(status));
+    Err(Failure::new(exit, ending(status)))
+}
+
+/// Waits for a program, and hands on what it would not feel otherwise.
+async fn to_its_end(child: &mut Child, signals: &mut Signals) -> Result<ExitStatus> {
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(status?),
+            // A terminal interrupts the program by itself.
+            signal = signals.next() => if signal == Signal::Terminate {
+                terminate(child)?;
+            },
         }
     }
+}
+
+/// Ends a program.
+async fn end(child: &mut Child) -> Result {
+    terminate(child)?;
+    if timeout(GRACE, child.wait()).await.is_err() {
+        child.kill().await?;
+    }
+    Ok(())
 }
 
 /// Holds a lock until the command is told to end.
 pub(super) async fn until_told(
-    lost: impl Future<Output: Display>,
+    lost: impl Future<Output = Failure>,
     signals: &mut Signals,
 ) -> Result {
     tokio::select! {
         _ = signals.next() => Ok(()),
-        lost = lost => Err(expired(&lost)),
+        lost = lost => Err(lost),
     }
 }
 
-/// A lock was lost.
-fn expired(why: &impl Display) -> Failure {
+/// A lock was lost with its lease or its index, in etcdctl's words.
+pub(super) fn expired(why: impl Display) -> Failure {
     Failure::new(Exit::Error, format!("session expired: {why}"))
 }
 

@@ -31,6 +31,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &LockArgs) -> Result {
             "interrupted while waiting for the lock",
         )),
     };
+    let lost = async { held::expired(lease.lost().await) };
     let held = async {
         let lock = acquired?;
         if !command.is_empty() {
@@ -38,14 +39,14 @@ pub(crate) async fn run(global: &GlobalArgs, args: &LockArgs) -> Result {
                 ("ETCD_LOCK_KEY", text(&lock.key)),
                 ("ETCD_LOCK_REV", lock.header.revision.to_string().into()),
             ];
-            return held::run(command, env, lease.lost(), &mut signals).await;
+            return held::run(command, env, lost, &mut signals).await;
         }
         let range = session.client.range(&lock.key[..]).await?;
         if range.kvs.is_empty() {
             return Err(Failure::new(Exit::Error, "lock lost on init"));
         }
         printer.print(Reply::Range(&range))?;
-        held::until_told(lease.lost(), &mut signals).await
+        held::until_told(lost, &mut signals).await
     };
     let held = held.await;
     // With the lease go the lock, and a place in the queue for it.

@@ -90,14 +90,15 @@ async fn campaign(global: &GlobalArgs, args: &CampaignArgs) -> Result {
         }
     };
     let index = leadership.index().to_string();
+    let lost = async { held::expired(leadership.lost().await) };
     let held = match args.command.is_empty() {
         true => {
             say(&index)?;
-            held::until_told(leadership.lost(), &mut signals).await
+            held::until_told(lost, &mut signals).await
         }
         false => {
             let env = [("ETCD_LEADER_INDEX", index.into())];
-            held::run(&args.command, env, leadership.lost(), &mut signals).await
+            held::run(&args.command, env, lost, &mut signals).await
         }
     };
     let resigned = match leadership.is_lost() {

@@ -74,14 +74,15 @@ async fn hold_lock(open: OpenLock<'_>, args: &LockArgs, signals: &mut Signals) -
             return Err(marked(Code::Server, "interrupted while waiting for the lock"));
         }
     };
+    let lost = async { held::expired(lock.lost().await) };
     let held = match args.command.is_empty() {
         true => {
             say(&lock.index().to_string())?;
-            held::until_told(lock.lost(), signals).await
+            held::until_told(lost, signals).await
         }
         false => {
             let env = [("ETCD_LOCK_INDEX", lock.index().to_string().into())];
-            held::run(&args.command, env, lock.lost(), signals).await
+            held::run(&args.command, env, lost, signals).await
         }
     };
     let released = match lock.is_lost() {
