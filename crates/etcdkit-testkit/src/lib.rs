@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod conformance;
 pub mod crash;
 pub mod differential;
+pub mod election_checker;
 pub mod etcd;
 pub mod etcdctl;
 pub mod fake;
