@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use etcdkit_proto::etcdserverpb::{MemberAddRequest, cluster_client::ClusterClient};
+use etcdkit_proto::etcdserverpb::{
+    MemberAddRequest, StatusRequest, cluster_client::ClusterClient,
+    maintenance_client::MaintenanceClient,
+};
 use tonic::transport::Channel;
 
 use super::{
@@ -70,6 +73,29 @@ impl Cluster {
     /// When there is no such member.
     pub fn member(&mut self, index: usize) -> &mut Member {
         &mut self.members[index]
+    }
+
+    /// The index of the member that takes itself for the leader: the first such that answers within a
+    /// second. Not for clusters with TLS.
+    pub async fn leader(&self) -> Option<usize> {
+        for (index, member) in self.members.iter().enumerate() {
+            let channel = Channel::from_shared(member.endpoint().to_owned()).ok()?;
+            let asked = async {
+                let channel = channel.connect().await.ok()?;
+                let mut maintenance = MaintenanceClient::new(channel);
+                let answer = maintenance.status(StatusRequest {}).await;
+                Some(answer.ok()?.into_inner())
+            };
+            let answer = tokio::time::timeout(Duration::from_secs(1), asked).await;
+            if let Ok(Some(status)) = answer
+                && status
+                    .header
+                    .is_some_and(|header| header.member_id == status.leader)
+            {
+                return Some(index);
+            }
+        }
+        None
     }
 
     /// Adds a member that learns and does not vote, and starts its process, but does not wait for it:

@@ -9,7 +9,7 @@ use etcdkit_testkit::{
 };
 
 use crate::support::{
-    SECOND, behind_proxy, leader, on_every_etcd, on_three_members, stays_alive, wait_until,
+    SECOND, behind_proxy, on_every_etcd, on_three_members, stays_alive, wait_until,
 };
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn a_lease_survives_the_death_of_the_leader() {
             held.push(lease.await.expect("a lease"));
         }
         tokio::time::sleep(2 * SECOND).await;
-        let place = leader(cluster, &client).await;
+        let place = cluster.leader().await.expect("a leader");
         cluster.member(place).kill().expect("killed");
         for lease in &held {
             stays_alive(lease, 3 * SECOND).await;
@@ -56,7 +56,7 @@ async fn a_lease_survives_that_members_freeze() {
     on_three_members(async |cluster, client| {
         let mut lease = client.lease(5 * SECOND).await.expect("a lease");
         stays_alive(&lease, 2 * SECOND).await;
-        let first = leader(cluster, &client).await;
+        let first = cluster.leader().await.expect("a leader");
         for place in [first, (first + 1) % 3, (first + 2) % 3] {
             cluster.member(place).pause().expect("paused");
             stays_alive(&lease, 5 * SECOND).await;
@@ -82,7 +82,7 @@ async fn without_a_quorum_a_lease_is_lost_before_the_server_can_let_it_run_out()
         let lease = client.lease(4 * SECOND).await.expect("a lease");
         client.put("key", "").lease(&lease).await.expect("a put");
         stays_alive(&lease, 2 * SECOND).await;
-        let place = leader(cluster, &client).await;
+        let place = cluster.leader().await.expect("a leader");
         for other in [(place + 1) % 3, (place + 2) % 3] {
             cluster.member(other).kill().expect("killed");
         }

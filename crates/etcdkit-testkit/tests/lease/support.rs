@@ -98,20 +98,6 @@ pub(crate) async fn on_three_members(scenario: impl AsyncFn(&mut Cluster, Client
     }
 }
 
-pub(crate) async fn leader(cluster: &Cluster, client: &Client) -> usize {
-    for (place, endpoint) in cluster.endpoints().iter().enumerate() {
-        let status = client
-            .maintenance()
-            .status(endpoint)
-            .await
-            .expect("a status");
-        if status.leader == Some(status.header.member_id) {
-            return place;
-        }
-    }
-    panic!("no leader");
-}
-
 /// Watches a lease for some time, in which it must not be lost.
 pub(crate) async fn stays_alive(lease: &Lease, time: Duration) {
     if let Ok(lost) = tokio::time::timeout(time, lease.lost()).await {
