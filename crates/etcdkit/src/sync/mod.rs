@@ -10,3 +10,6 @@ mod session;
 mod stm;
 
 pub use election::{Election, Leader, Observation, Observe};
+#[cfg(feature = "serde")]
+pub use stm::Json;
+pub use stm::{Committed, FromValue, IntoValue, Isolation, Stm, Transaction, ValueError, Written};
