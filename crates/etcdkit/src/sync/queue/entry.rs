@@ -1,0 +1,134 @@
+//! Takes a place and stays in it until it is admitted.
+
+use std::sync::Arc;
+
+use super::{
+    Want,
+    hold::Hold,
+    leaving::{Kind, Leaving},
+    patience::Patience,
+    place::{Bid, Place, Refusal, Step},
+    requests::Spot,
+    slots::{Claim, Permit},
+    trail::Trail,
+    vigil::watch_over,
+};
+use crate::{Error, ErrorKind, Result, Revision, sync::Session};
+
+/// A place, and the requests that it makes. Dropping it leaves the place in the background.
+pub(super) struct Entry<'a> {
+    session: &'a Session,
+    trail: &'a Trail,
+    spot: Spot,
+    place: Place,
+    /// `None` once it is handed on.
+    right: Option<(Claim, Permit)>,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn new(
+        session: &'a Session,
+        trail: &'a Trail,
+        want: &Want,
+        bid: Bid,
+        claim: Claim,
+        permit: Permit,
+    ) -> Self {
+        let agreed = want.is_agreed.then(|| want.value.clone());
+        Self {
+            session,
+            trail,
+            spot: Spot {
+                client: session.client().clone(),
+                key: claim.0.key.clone(),
+                value: want.value.clone(),
+                lease: session.id(),
+                rivals: want.rivals.clone(),
+                limit: want.limit,
+                reads_values: want.is_agreed,
+            },
+            place: Place::new(want.limit, bid, agreed, session.is_exclusive()),
+            right: Some((claim, permit)),
+        }
+    }
+
+    /// Waits until the place is at the front. `None` if it was a try, which has failed.
+    pub(super) async fn admission(mut self) -> Result<Option<Arc<Hold>>> {
+        match self.advance().await? {
+            Some(created) => Ok(self.hold(created)),
+            None => Ok(None),
+        }
+    }
+
+    async fn advance(&mut self) -> Result<Option<Revision>> {
+        let mut patience = Patience::default();
+        loop {
+            let Self { spot, place, .. } = self;
+            let result = match place.step() {
+                Step::Enter { newest } => {
+                    place.enters();
+                    let answer = spot.enter(newest).await;
+                    match answer {
+                        Ok(answer) => Ok(place.entered(answer)),
+                        Err(error) => {
+                            place.enter_failed(error.outcome());
+                            Err(error)
+                        }
+                    }
+                }
+                Step::Rewrite { created, changed } => {
+                    let now = spot.rewrite(created, changed).await;
+                    now.map(|now| place.rewritten(now))
+                }
+                Step::Watch { rivals, after } => {
+                    self.trail.waits_for(rivals.first());
+                    let news = watch_over(&spot.client, &spot.key, &rivals, after).await;
+                    news.map(|news| place.told(news))
+                }
+                Step::Check { created } => {
+                    let answer = spot.check(created).await;
+                    answer.map(|answer| place.checked(answer))
+                }
+                Step::Admitted { created } => return Ok(Some(created)),
+                Step::Refused(Refusal::Busy) => return Ok(None),
+                Step::Refused(Refusal::Vanished) => return Err(vanished(spot)),
+                Step::Refused(Refusal::Disagreement(rival)) => {
+                    return Err(Error::invalid_request(format!(
+                        "{} takes part with another limit than {}",
+                        rival.key.escape_ascii(),
+                        spot.limit
+                    )));
+                }
+            };
+            match result {
+                Ok(()) => patience.reset(),
+                Err(error) => patience.bear(error).await?,
+            }
+        }
+    }
+
+    fn hold(&mut self, created: Revision) -> Option<Arc<Hold>> {
+        let (claim, permit) = self.right.take()?;
+        let session = self.session.clone();
+        let at_large = self.place.at_large();
+        Some(Hold::new(session, claim, permit, created, at_large))
+    }
+}
+
+fn vanished(spot: &Spot) -> Error {
+    let key = spot.key.escape_ascii();
+    let what = format!("the key {key} was deleted by somebody else during the wait");
+    Error::new(ErrorKind::NotHeld, what)
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        let Some((claim, permit)) = self.right.take() else {
+            return;
+        };
+        let (session, slot) = (self.session.clone(), Arc::clone(&claim.0));
+        let departure = self.place.leave();
+        let leaving = Leaving::new(session, slot, Some(permit), departure, Kind::Waiting);
+        self.trail.left(leaving.in_background());
+    }
+}

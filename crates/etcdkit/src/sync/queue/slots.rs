@@ -1,0 +1,127 @@
+//! Who of a session wants which key.
+//!
+//! A key belongs to a session, so all who want it by the same session meet here: they share a hold, or
+//! take turns. Whoever enters the queue, holds, or removes the key has the slot's gate.
+
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use tokio::{
+    select,
+    sync::{Mutex as Gate, OwnedMutexGuard, watch},
+};
+
+use super::hold::Hold;
+
+/// The right to send requests that put or delete a key.
+pub(super) type Permit = OwnedMutexGuard<()>;
+
+/// The slots of a session.
+#[derive(Debug, Default)]
+pub(in crate::sync) struct Slots(Mutex<HashMap<Bytes, Weak<Slot>>>);
+
+/// One key of a session.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) key: Bytes,
+    gate: Arc<Gate<()>>,
+    hold: watch::Sender<Weak<Hold>>,
+    /// How many hold it or wait for it.
+    claims: AtomicUsize,
+}
+
+/// Another key excludes this one, and the same session holds it or waits for it.
+#[derive(Debug)]
+pub(super) struct Excluded;
+
+/// Somebody's wish to hold a key, from before waiting until the release begins.
+#[derive(Debug)]
+pub(super) struct Claim(pub(super) Arc<Slot>);
+
+/// What a claim leads to.
+pub(super) enum Turn {
+    /// The session holds the key already.
+    Share(Arc<Hold>),
+    Enter(Permit),
+}
+
+impl Slots {
+    pub(super) fn claim(&self, key: &Bytes, excluded: Option<&Bytes>) -> Result<Claim, Excluded> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = excluded.and_then(|other| slots.get(other)?.upgrade());
+        if other.is_some_and(|other| other.claims.load(Ordering::Relaxed) > 0) {
+            return Err(Excluded);
+        }
+        let slot = slots.get(key).and_then(Weak::upgrade);
+        let slot = slot.unwrap_or_else(|| {
+            slots.retain(|_, slot| slot.strong_count() > 0);
+            let slot = Arc::new(Slot {
+                key: key.clone(),
+                gate: Arc::default(),
+                hold: watch::Sender::new(Weak::new()),
+                claims: AtomicUsize::new(0),
+            });
+            slots.insert(key.clone(), Arc::downgrade(&slot));
+            slot
+        });
+        // Under the lock, so that of two that exclude each other one sees the other.
+        slot.claims.fetch_add(1, Ordering::Relaxed);
+        Ok(Claim(slot))
+    }
+}
+
+impl Slot {
+    pub(super) async fn enter(&self) -> Permit {
+        Arc::clone(&self.gate).lock_owned().await
+    }
+
+    /// The hold can be shared from now on.
+    pub(super) fn publish(&self, hold: &Arc<Hold>) {
+        self.hold.send_replace(Arc::downgrade(hold));
+    }
+}
+
+impl Claim {
+    /// Waits until there is a hold to share, or nobody else of the session is at the key.
+    pub(super) async fn turn(&self) -> Turn {
+        let mut holds = self.0.hold.subscribe();
+        let mut permit = pin!(self.0.enter());
+        loop {
+            let hold = holds.borrow_and_update().upgrade();
+            if let Some(hold) = hold.filter(|hold| !hold.is_over()) {
+                return Turn::Share(hold);
+            }
+            select! {
+                permit = &mut permit => return Turn::Enter(permit),
+                // Cannot end, since the slot has the sender.
+                _ = holds.changed() => {}
+            }
+        }
+    }
+
+    /// As [`turn`](Self::turn), but does not wait where others of the session wait in the queue; it
+    /// does wait for a release to end.
+    pub(super) async fn turn_now(&self) -> Option<Turn> {
+        let hold = self.0.hold.borrow().upgrade();
+        if let Some(hold) = hold.filter(|hold| !hold.is_over()) {
+            return Some(Turn::Share(hold));
+        }
+        match self.0.claims.load(Ordering::Relaxed) {
+            0 | 1 => Some(self.turn().await),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.claims.fetch_sub(1, Ordering::Relaxed);
+    }
+}
