@@ -236,7 +236,7 @@ pub struct HoldLost {
 pub enum HoldLostReason {
     /// The session that it was held by is lost.
     Session(LeaseLost),
-    /// The key was deleted by somebody else, while the session went on.
+    /// The key was deleted, by somebody else or with its lease, before the session has heard of a loss.
     Deleted,
     /// It was given up: unlocked, resigned, or all guards dropped.
     Released,
@@ -269,7 +269,7 @@ impl fmt::Display for HoldLost {
         write!(f, "{} is no longer held: ", self.key.escape_ascii())?;
         match &self.reason {
             HoldLostReason::Session(lost) => lost.fmt(f),
-            HoldLostReason::Deleted => f.write_str("its key was deleted by somebody else"),
+            HoldLostReason::Deleted => f.write_str("its key was deleted"),
             HoldLostReason::Released => f.write_str("it was given up"),
         }
     }
