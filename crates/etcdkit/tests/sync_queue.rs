@@ -47,7 +47,10 @@ async fn queued(client: &Client, name: &str, many: usize) {
 }
 
 /// A task that waits for a lock.
-fn waiter(session: &Session, name: &'static str) -> tokio::task::JoinHandle<etcdkit::Result<LockGuard>> {
+fn waiter(
+    session: &Session,
+    name: &'static str,
+) -> tokio::task::JoinHandle<etcdkit::Result<LockGuard>> {
     let session = session.clone();
     tokio::spawn(async move { session.lock(name).await })
 }
@@ -68,7 +71,12 @@ async fn a_free_lock_takes_one_round_trip_and_its_release_another() {
 #[tokio::test]
 async fn the_key_is_the_name_and_the_lease_as_etcds_go_client_has_it() {
     let (_server, client) = cluster().await;
-    let lease = client.leases().grant(Duration::from_secs(60)).id(0xabc).await.unwrap();
+    let lease = client
+        .leases()
+        .grant(Duration::from_secs(60))
+        .id(0xabc)
+        .await
+        .unwrap();
     let session = client.session().resume(lease.id).await.unwrap();
     let guard = session.lock("l").value("host-7").await.unwrap();
     assert_eq!(guard.key(), "l/abc");
@@ -172,7 +180,11 @@ async fn tasks_of_one_session_that_wait_together_share_the_lock() {
     let (_server, client) = cluster().await;
     let guard = client.lock("l").await.unwrap();
     let session = client.session().await.unwrap();
-    let waiters = [waiter(&session, "l"), waiter(&session, "l"), waiter(&session, "l")];
+    let waiters = [
+        waiter(&session, "l"),
+        waiter(&session, "l"),
+        waiter(&session, "l"),
+    ];
     queued(&client, "l", 2).await;
     assert!(session.lock("l").try_lock().await.unwrap().is_none());
     drop(guard);
@@ -212,8 +224,11 @@ async fn the_loss_of_a_session_ends_its_waits_and_its_guards_at_once() {
     let error = timeout(SOON, waiter).await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SessionLost);
     assert!(error.source().is_some());
-    // The server may tell of the key before it answers about the lease.
-    timeout(SOON, lost).await.unwrap().unwrap();
+    let lost = timeout(SOON, lost).await.unwrap().unwrap();
+    assert!(
+        matches!(lost.reason(), HoldLostReason::Session(_)),
+        "{lost}"
+    );
     assert!(guard.is_lost());
     let refused = guard.put("k", "v").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotHeld);

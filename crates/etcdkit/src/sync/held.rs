@@ -1,6 +1,12 @@
 //! What is held, and how one learns that it no longer is.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, ready},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{select, time::sleep};
@@ -44,6 +50,7 @@ impl Held {
     }
 
     /// Whether the session had it already when it was asked for.
+    #[expect(dead_code, reason = "elections need to know")]
     pub(super) fn is_shared(&self) -> bool {
         self.is_shared
     }
@@ -104,24 +111,29 @@ impl Held {
     pub fn lost(&self) -> impl Future<Output = HoldLost> + Send + 'static + use<> {
         let status = Arc::clone(self.hold.status());
         let client = self.session().client().clone();
-        let session = self.session().lost();
+        let (lease, session) = (self.session().id(), self.session().lost());
         async move {
+            let lost = |reason| HoldLost::new(&status.key, reason);
+            let mut session = pin!(session);
             let mut losses = status.loss.subscribe();
-            let known = async {
-                match losses.wait_for(Option::is_some).await.as_deref() {
-                    Ok(Some(lost)) => lost.clone(),
-                    _ => HoldLost::new(&status.key, HoldLostReason::Released),
-                }
-            };
             select! {
                 biased;
-                lost = known => lost,
-                lost = session => HoldLost::new(&status.key, HoldLostReason::Session(lost)),
-                () = deleted(&client, &status) => {
+                known = losses.wait_for(Option::is_some) => {
+                    let known = known.ok().and_then(|known| known.clone());
+                    return known.unwrap_or_else(|| lost(HoldLostReason::Released));
+                }
+                gone = &mut session => return lost(HoldLostReason::Session(gone)),
+                () = deleted(&client, &status) => {}
+            }
+            Session::ask_about(&client, lease).await;
+            select! {
+                biased;
+                gone = session => lost(HoldLostReason::Session(gone)),
+                () = ready(()) => {
                     status.lose(HoldLostReason::Deleted);
-                    // Whatever was first.
+                    // Another reason may have been first.
                     let first = status.loss.borrow().clone();
-                    first.unwrap_or_else(|| HoldLost::new(&status.key, HoldLostReason::Deleted))
+                    first.unwrap_or_else(|| lost(HoldLostReason::Deleted))
                 }
             }
         }
@@ -236,7 +248,7 @@ pub struct HoldLost {
 pub enum HoldLostReason {
     /// The session that it was held by is lost.
     Session(LeaseLost),
-    /// The key was deleted, by somebody else or with its lease, before the session has heard of a loss.
+    /// The key was deleted by somebody else, while the session went on.
     Deleted,
     /// It was given up: unlocked, resigned, or all guards dropped.
     Released,
@@ -269,7 +281,7 @@ impl fmt::Display for HoldLost {
         write!(f, "{} is no longer held: ", self.key.escape_ascii())?;
         match &self.reason {
             HoldLostReason::Session(lost) => lost.fmt(f),
-            HoldLostReason::Deleted => f.write_str("its key was deleted"),
+            HoldLostReason::Deleted => f.write_str("its key was deleted by somebody else"),
             HoldLostReason::Released => f.write_str("it was given up"),
         }
     }

@@ -10,13 +10,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{Pending, queue::Slots};
 use crate::{Client, Error, ErrorKind, Lease, LeaseId, LeaseLost, Result};
 
 /// How long a session lives without its client, unless told otherwise: as long as one of etcd's Go client.
 pub(super) const TTL: Duration = Duration::from_secs(60);
+
+/// How long to wait for the news that a session is lost.
+const ASKING: Duration = Duration::from_millis(500);
 
 impl Client {
     /// Opens a session: a lease of one's own that locks, permits and leaderships can share. Awaiting the
@@ -246,6 +249,14 @@ impl Session {
     /// A number that no other key of the session has.
     pub(super) fn next_number(&self) -> u64 {
         self.shared.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Asks the server for the lease of a key that has disappeared. If it has gone the same way, its
+    /// session is lost when this ends, unless the server is slow to answer.
+    pub(super) async fn ask_about(client: &Client, lease: LeaseId) {
+        let renewal = client.leases().keep_alive_once(lease);
+        // Whatever the answer is, the session hears of it.
+        let _ = timeout(ASKING, renewal.into_future()).await;
     }
 
     /// The failure of what was waited for.

@@ -68,13 +68,10 @@ impl<'a> Entry<'a> {
                 Step::Enter { newest } => {
                     place.enters();
                     let answer = spot.enter(newest).await;
-                    match answer {
-                        Ok(answer) => Ok(place.entered(answer)),
-                        Err(error) => {
-                            place.enter_failed(error.outcome());
-                            Err(error)
-                        }
+                    if let Err(error) = &answer {
+                        place.enter_failed(error.outcome());
                     }
+                    answer.map(|answer| place.entered(answer))
                 }
                 Step::Rewrite { created, changed } => {
                     let now = spot.rewrite(created, changed).await;

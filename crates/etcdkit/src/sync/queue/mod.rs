@@ -139,6 +139,11 @@ async fn queue(via: &Via, want: &Want, bid: Bid, trail: &Trail) -> Result<Option
             let what = "the server does not know the session's lease any more";
             Err(Error::new(ErrorKind::SessionLost, what).with_source(error))
         }
+        // The key may be gone with the lease.
+        Err(error) if error.kind() == ErrorKind::NotHeld => {
+            Session::ask_about(session.client(), session.id()).await;
+            Err(session.loss().map_or(error, Session::lost_error))
+        }
         admitted => admitted,
     }
 }
