@@ -134,7 +134,7 @@ async fn reads_see_the_transactions_own_writes_and_stored_does_not() {
         tx.delete("k");
         assert_eq!(tx.get::<i32>("k").await?, None);
         assert_eq!(tx.stored("new").await?, None);
-        Ok::<_, etcdkit::Error>(())
+        Ok(())
     });
     let done = run.await.unwrap();
     assert_eq!((done.revision, done.attempts), (Some(put + 1), 1));
@@ -284,7 +284,7 @@ async fn all_reads_of_an_attempt_are_of_one_revision() {
             client.txn().then(both).await?;
             let b = tx.get::<i32>("b").await?;
             assert_eq!(tx.get::<i32>("a").await?, a);
-            Ok::<_, etcdkit::Error>((a, b))
+            Ok((a, b))
         });
         let done = read.await.unwrap();
         assert_eq!(done.value, (Some(1), Some(1)), "{isolation:?}");
@@ -337,7 +337,7 @@ async fn a_compaction_of_what_is_read_makes_it_begin_anew() {
         }
         let b = tx.get::<i32>("b").await?;
         tx.put("c", 1);
-        Ok::<_, etcdkit::Error>((a, b))
+        Ok((a, b))
     });
     let done = run.await.unwrap();
     assert_eq!((done.value, done.attempts), ((Some(2), Some(2)), 2));
@@ -557,7 +557,7 @@ async fn prefetched_keys_that_are_not_read_do_not_matter() {
         client.put("busy", "1").await?;
         let k: i32 = tx.get("k").await?.unwrap_or(0);
         tx.put("k", k + 1);
-        Ok::<_, etcdkit::Error>(())
+        Ok(())
     });
     assert_eq!(run.await.unwrap().attempts, 1);
 }
@@ -582,7 +582,7 @@ async fn sixteen_writers_of_one_key_lose_no_increment() {
                     let run = run.commit(async |tx| {
                         let n: i64 = tx.get("n").await?.unwrap_or(0);
                         tx.put("n", n + 1);
-                        Ok::<_, etcdkit::Error>(())
+                        Ok(())
                     });
                     most.fetch_max(run.await.unwrap().attempts, Ordering::Relaxed);
                 }

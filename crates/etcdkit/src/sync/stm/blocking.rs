@@ -57,15 +57,27 @@ impl Stm<'_> {
         self,
         f: impl FnMut(&mut Transaction) -> Result<T, E>,
     ) -> Result<T, E> {
-        Ok(self.commit_blocking(f)?.value)
+        Ok(self.try_commit_blocking(f)?.value)
     }
 
     /// As [`commit`](Self::commit), in a program without `async`. Needs the feature `blocking`.
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit).
-    pub fn commit_blocking<T, E: From<Error>>(
+    /// As [`run`](Self::run).
+    pub fn commit_blocking<T>(
+        self,
+        f: impl FnMut(&mut Transaction) -> Result<T>,
+    ) -> Result<Committed<T>> {
+        self.try_commit_blocking(f)
+    }
+
+    /// As [`try_commit`](Self::try_commit), in a program without `async`. Needs the feature `blocking`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_run`](Self::try_run).
+    pub fn try_commit_blocking<T, E: From<Error>>(
         self,
         mut f: impl FnMut(&mut Transaction) -> Result<T, E>,
     ) -> Result<Committed<T>, E> {

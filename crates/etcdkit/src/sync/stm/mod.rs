@@ -206,14 +206,14 @@ impl Stm<'_> {
         E: From<Error>,
         F: Clone + AsyncFnOnce(&mut Transaction) -> Result<T, E>,
     {
-        Ok(self.commit(f).await?.value)
+        Ok(self.try_commit(f).await?.value)
     }
 
-    /// As [`try_run`](Self::try_run), and tells more about the transaction.
+    /// As [`run`](Self::run), and tells more about the transaction.
     ///
     /// # Errors
     ///
-    /// As [`try_run`](Self::try_run).
+    /// As [`run`](Self::run).
     ///
     /// # Examples
     ///
@@ -225,7 +225,7 @@ impl Stm<'_> {
     ///     .stm_builder()
     ///     .commit(async |tx| {
     ///         tx.put("mode", "on");
-    ///         Ok::<_, etcdkit::Error>(())
+    ///         Ok(())
     ///     })
     ///     .await?;
     /// let mode = client.get("mode").await?.unwrap();
@@ -234,7 +234,19 @@ impl Stm<'_> {
     /// # }
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
-    pub async fn commit<T, E, F>(self, f: F) -> Result<Committed<T>, E>
+    pub async fn commit<T, F>(self, f: F) -> Result<Committed<T>>
+    where
+        F: Clone + AsyncFnOnce(&mut Transaction) -> Result<T>,
+    {
+        self.try_commit(f).await
+    }
+
+    /// As [`commit`](Self::commit), for closures with an error type of their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), as the closure's type.
+    pub async fn try_commit<T, E, F>(self, f: F) -> Result<Committed<T>, E>
     where
         E: From<Error>,
         F: Clone + AsyncFnOnce(&mut Transaction) -> Result<T, E>,
