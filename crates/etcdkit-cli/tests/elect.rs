@@ -11,7 +11,10 @@ mod running;
 use common::etcdkit;
 use etcdkit::Client;
 use etcdkit_server::Server;
-use etcdkit_testkit::proxy::{Conditions, Proxy};
+use etcdkit_testkit::{
+    proxy::{Conditions, Proxy},
+    queue::queue_of,
+};
 use running::Running;
 use tokio::runtime::Runtime;
 
@@ -58,6 +61,10 @@ impl Place {
             .revision
     }
 
+    fn wait_for_queue(&self, name: &str, length: i64) {
+        self.runtime.block_on(queue_of(&self.client, name, length));
+    }
+
     fn delete(&self, key: &str) {
         let delete = self.client.delete(key);
         self.runtime.block_on(delete.into_future()).unwrap();
@@ -97,4 +104,33 @@ fn an_observer_outlasts_a_lost_connection_and_a_compaction() {
     assert_eq!(observer.lines(2), ["workers/2", "two, at work"]);
     observer.signal("-INT");
     assert_eq!(observer.end(), (vec![], Some(0)));
+}
+
+#[test]
+fn a_leader_whose_key_is_deleted_says_so_and_ends() {
+    let place = Place::new();
+    let leader = place.elect(&["workers", "one"]);
+    let key = leader.line();
+    assert_eq!(leader.line(), "one");
+    place.delete(&key);
+    let complaint = leader.complaint();
+    assert!(
+        complaint.starts_with("Error: elect: no longer the leader: "),
+        "{complaint}"
+    );
+    assert_eq!(leader.end(), (vec![], Some(1)));
+}
+
+#[test]
+fn a_candidate_that_is_interrupted_leaves_the_queue() {
+    let place = Place::new();
+    place.put("workers/1", "one");
+    let second = place.elect(&["workers", "two"]);
+    place.wait_for_queue("workers", 2);
+    second.signal("-INT");
+    assert_eq!(second.end(), (vec![], Some(1)));
+    place.wait_for_queue("workers", 1);
+    let leases = place.client.leases().list();
+    let leases = place.runtime.block_on(leases.into_future()).unwrap();
+    assert_eq!(leases.leases, []);
 }

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, time::Duration};
 
-use etcdkit::{Error, RangeResponse};
+use etcdkit::{Error, RangeResponse, sync::HoldLostReason};
 
 use super::{printer, signal::Signals};
 use crate::{
@@ -78,33 +78,34 @@ fn observer_lost(error: Error) -> Failure {
 async fn campaign(session: &Session, printer: &Printer, name: &OsStr, proposal: &OsStr) -> Result {
     // Heard from now on, so that no signal leaves a leader behind.
     let mut signals = Signals::listen()?;
-    let lease = session.client.lease(TTL).await?;
-    let service = session.client.election_service();
-    let (name, proposal) = (name.as_encoded_bytes(), proposal.as_encoded_bytes());
-    let elected = tokio::select! {
-        elected = service.campaign(name, &lease, proposal) => elected.map_err(Failure::from),
-        _ = signals.next() => Err(Failure::new(
-            Exit::Error,
-            "interrupted before being elected",
-        )),
-    };
+    let candidate = session.client.session().ttl(TTL).await?;
+    let election = candidate.election(name.as_encoded_bytes());
     let led = async {
-        let leader = elected?.leader;
-        let range = session.client.range(&leader.key[..]).await?;
+        let leadership = tokio::select! {
+            elected = election.campaign(proposal.as_encoded_bytes()) => elected?,
+            _ = signals.next() => {
+                let text = "interrupted before being elected";
+                return Err(Failure::new(Exit::Error, text));
+            }
+        };
+        let range = session.client.range(leadership.key()).await?;
         printer.print(Reply::Range(&range))?;
         tokio::select! {
             _ = signals.next() => Ok(()),
-            lost = lease.lost() => {
-                let text = format!("elect: session expired: {lost}");
-                Err(Failure::new(Exit::Error, text))
+            lost = leadership.lost() => {
+                let what = match lost.reason() {
+                    HoldLostReason::Session(_) => "session expired",
+                    _ => "no longer the leader",
+                };
+                Err(Failure::new(Exit::Error, format!("elect: {what}: {lost}")))
             }
         }
     };
     let led = led.await;
     // With the lease go the leadership, and a place in the queue for it.
-    let resigned = match lease.is_lost() {
+    let resigned = match candidate.is_lost() {
         true => Ok(()),
-        false => lease.revoke().await.map(drop),
+        false => candidate.close().await,
     };
     led?;
     Ok(resigned?)

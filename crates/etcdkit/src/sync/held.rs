@@ -50,7 +50,6 @@ impl Held {
     }
 
     /// Whether the session had it already when it was asked for.
-    #[expect(dead_code, reason = "elections need to know")]
     pub(super) fn is_shared(&self) -> bool {
         self.is_shared
     }

@@ -32,7 +32,7 @@ use std::{future::Future, pin::Pin};
 #[cfg(feature = "serde")]
 pub use self::stm::Json;
 pub use self::{
-    election::{Election, Leader, Observation, Observe},
+    election::{Campaign, Election, Leader, Leadership, Observation, Observe},
     fenced::{FencedDelete, FencedPut, FencedTxn},
     held::{Held, HoldLost, HoldLostReason},
     lock::{Holder, Lock, LockGuard, TryLock},

@@ -25,6 +25,7 @@ mod patience;
 mod place;
 mod requests;
 mod slots;
+mod take_up;
 mod trail;
 mod vigil;
 
@@ -47,6 +48,7 @@ pub(super) use self::{
     hold::{Hold, Status},
     requests::look,
     slots::Slots,
+    take_up::take_up,
 };
 use super::{Held, Session, session::Via};
 use crate::{Client, Error, ErrorKind, KeyRange, KeyValue, LeaseId, Result, SortOrder, SortTarget};
@@ -191,6 +193,7 @@ pub(super) async fn holders(
         .range(rivals)
         .sort_by(SortTarget::CreateRevision, SortOrder::Ascending)
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .linearizable()
         .await?;
     Ok(answer.kvs)
 }
