@@ -25,6 +25,9 @@ struct Running {
     _turn: MutexGuard<'static, ()>,
 }
 
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(50);
+
 fn server() -> Running {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,6 +38,16 @@ fn server() -> Running {
         _server: server,
         _runtime: runtime,
         _turn: turn,
+    }
+}
+
+/// Looks until there are so many keys with this prefix.
+fn until_count(client: &Client, prefix: &str, count: i64) {
+    let started = Instant::now();
+    let look = || client.range(KeyRange::prefix(prefix)).count_only().wait();
+    while look().unwrap().count != count {
+        assert!(started.elapsed() < Duration::from_secs(10), "{prefix}");
+        thread::yield_now();
     }
 }
 
@@ -236,6 +249,105 @@ fn a_lease_that_is_dropped_last_is_still_revoked() {
     {
         assert!(started.elapsed() < Duration::from_secs(5), "it lives");
     }
+}
+
+#[test]
+fn locks_are_held_and_waited_for() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let guard = client.lock("orders").ttl(LONG).wait().unwrap();
+    guard.put("orders/1", "paid").wait().unwrap();
+    let fenced = guard.txn().then([Op::put("orders/1", "shipped")]).wait();
+    assert!(fenced.unwrap().succeeded);
+    assert_eq!(guard.delete("orders/1").wait().unwrap().deleted, 1);
+    assert!(client.lock("orders").try_lock().wait().unwrap().is_none());
+    let holder = client.lock("orders").holder().wait().unwrap().unwrap();
+    assert_eq!(holder.fencing_token, guard.fencing_token());
+    let error = client
+        .lock("orders")
+        .wait_at_most(SHORT)
+        .wait()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(guard.lost().wait_for(SHORT).is_none());
+
+    let waiting = thread::spawn({
+        let client = client.clone();
+        move || {
+            client
+                .lock("orders")
+                .ttl(LONG)
+                .wait()
+                .unwrap()
+                .unlock()
+                .wait()
+        }
+    });
+    until_count(&client, "orders/", 2);
+    assert!(guard.unlock().wait().unwrap());
+    assert!(waiting.join().unwrap().unwrap());
+
+    // Waiting that is given up leaves no key, and a guard that is dropped holds nothing.
+    let guard = client.lock("orders").ttl(LONG).wait().unwrap();
+    assert!(client.lock("orders").ttl(LONG).wait_for(SHORT).is_none());
+    until_count(&client, "orders/", 1);
+    drop(guard);
+    until_count(&client, "orders/", 0);
+}
+
+#[test]
+fn many_threads_take_turns() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    client.put("counter", "0").wait().unwrap();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    let guard = client.lock("turn").ttl(LONG).wait().unwrap();
+                    let counter = client.get("counter").wait().unwrap().unwrap();
+                    let count: u32 = counter.value_str().unwrap().parse().unwrap();
+                    guard
+                        .put("counter", (count + 1).to_string())
+                        .wait()
+                        .unwrap();
+                    assert!(guard.unlock().wait().unwrap());
+                }
+            });
+        }
+    });
+    assert_eq!(client.get("counter").wait().unwrap().unwrap().value, "40");
+}
+
+#[test]
+fn sessions_locks_of_readers_and_permits_are_there_as_well() {
+    let server = server();
+    let client = Client::connect(&server.endpoint).unwrap();
+    let session = client.session().ttl(LONG).wait().unwrap();
+    let lock = session.lock("a").wait().unwrap();
+    let again = session.lock("a").wait().unwrap();
+    assert_eq!(lock.fencing_token(), again.fencing_token());
+
+    let index = client.rwlock("index").ttl(LONG);
+    let readers = [index.read().wait().unwrap(), index.read().wait().unwrap()];
+    assert!(index.try_write().wait().unwrap().is_none());
+    drop(readers);
+    let writer = index.write().wait().unwrap();
+    assert!(index.try_read().wait().unwrap().is_none());
+    assert!(writer.unlock().wait().unwrap());
+
+    let printers = session.semaphore("printers", 2);
+    let first = printers.acquire().wait().unwrap();
+    let second = printers.try_acquire().wait().unwrap().unwrap();
+    assert!(printers.acquire().wait_for(SHORT).is_none());
+    assert_eq!(printers.available().wait().unwrap(), 0);
+    assert!(first.release().wait().unwrap());
+
+    session.close().wait().unwrap();
+    for lost in [lock.lost(), second.lost()] {
+        lost.wait();
+    }
+    until_count(&client, "", 0);
 }
 
 /// Whatever is a stream is an iterator.

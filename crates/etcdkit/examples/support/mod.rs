@@ -10,12 +10,19 @@ pub(crate) async fn run(
 ) -> Result<(), Box<dyn Error>> {
     let endpoints: Vec<String> = std::env::args().skip(1).collect();
     if endpoints.is_empty() {
-        let server = etcdkit_server::Server::builder().start().await?;
-        println!("an embedded server listens on {}\n", server.endpoint());
-        example(Client::connect(server.endpoint()).await?).await?;
-        server.shutdown().await?;
-    } else {
-        example(Client::connect(endpoints).await?).await?;
+        return embedded(example).await;
     }
+    example(Client::connect(endpoints).await?).await?;
+    Ok(())
+}
+
+/// Runs the example on an embedded server.
+pub(crate) async fn embedded(
+    example: impl AsyncFnOnce(Client) -> Result<()>,
+) -> Result<(), Box<dyn Error>> {
+    let server = etcdkit_server::Server::builder().start().await?;
+    println!("an embedded server listens on {}\n", server.endpoint());
+    example(Client::connect(server.endpoint()).await?).await?;
+    server.shutdown().await?;
     Ok(())
 }

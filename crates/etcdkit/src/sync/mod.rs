@@ -9,6 +9,8 @@
 //! |---|---|---|
 //! | [`Session`] | a lease | [`Client::session`](crate::Client::session) |
 //! | [`LockGuard`] | etcd's Go client, `etcdctl lock`, the server's lock service | [`Client::lock`](crate::Client::lock) |
+//! | [`ReadGuard`], [`WriteGuard`] | the read-write lock of the Go client's recipes | [`Client::rwlock`](crate::Client::rwlock) |
+//! | [`Permit`] | keys of its own | [`Client::semaphore`](crate::Client::semaphore) |
 //!
 //! # Fair, and without a trace
 //!
@@ -36,6 +38,8 @@ pub use self::{
     fenced::{FencedDelete, FencedPut, FencedTxn},
     held::{Held, HoldLost, HoldLostReason},
     lock::{Holder, Lock, LockGuard, TryLock},
+    rwlock::{ReadGuard, RwLock, RwLockHolders, WriteGuard},
+    semaphore::{Permit, Semaphore},
     session::{OpenSession, Session},
     stm::{Committed, FromValue, IntoValue, Isolation, Stm, Transaction, ValueError, Written},
 };
