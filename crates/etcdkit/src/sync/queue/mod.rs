@@ -21,6 +21,8 @@ mod departure;
 mod entry;
 mod hold;
 mod leaving;
+#[cfg(test)]
+mod model;
 mod patience;
 mod place;
 mod requests;
