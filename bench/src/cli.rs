@@ -114,6 +114,8 @@ pub(crate) enum Command {
     WatchFailover(WatchFailoverOptions),
     /// All of the last five, as BENCHMARKS.md reports them.
     Scenes(SuiteOptions),
+    /// Locks and transactions in memory, as BENCHMARKS.md reports them.
+    Sync(SyncOptions),
     /// The embedded server beside a real etcd, as BENCHMARKS.md reports it.
     Server(ServerOptions),
 }
@@ -123,6 +125,38 @@ pub(crate) struct SuiteOptions {
     /// Make a hundredth of the calls in a single round: to see that everything works.
     #[arg(long)]
     pub(crate) smoke: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SyncOptions {
+    /// Only these parts.
+    #[arg(value_enum)]
+    parts: Vec<SyncPart>,
+
+    /// A small share of it in a single round: to see that everything works.
+    #[arg(long)]
+    pub(crate) smoke: bool,
+}
+
+impl SyncOptions {
+    /// Those asked for; all, if none was.
+    pub(crate) fn parts(&self) -> Vec<SyncPart> {
+        match self.parts.as_slice() {
+            [] => SyncPart::value_variants().to_vec(),
+            parts => parts.to_vec(),
+        }
+    }
+}
+
+/// What of locks and transactions in memory is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SyncPart {
+    /// Taking and giving back a lock that nobody else wants.
+    Lock,
+    /// A lock that goes through a queue.
+    HandOver,
+    /// Increments by transactions in memory, and by a loop of reads and conditional writes.
+    Stm,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -222,7 +222,8 @@ impl<'a> Bench<'a> {
         Ok(measured)
     }
 
-    fn timed(&self, load: &Load) -> Result<Measured, Failure> {
+    /// Runs one load in turns.
+    pub(crate) fn timed(&self, load: &Load) -> Result<Measured, Failure> {
         let mut peers: Vec<PeerFigures> = self
             .programs
             .0

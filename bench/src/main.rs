@@ -16,6 +16,7 @@ mod server;
 mod servers;
 mod stage;
 mod suite;
+mod sync;
 mod table;
 
 use std::process::ExitCode;
@@ -42,6 +43,9 @@ fn run(arguments: &cli::Arguments) -> Result<(), etcdkit_bench_load::Failure> {
         return server::run(arguments, options, &runtime);
     }
     let programs = programs::Programs::find(&arguments.peers)?;
+    if let cli::Command::Sync(options) = &arguments.command {
+        return sync::run(arguments, options, &programs, &runtime);
+    }
     let plays = match &arguments.command {
         cli::Command::Scenes(options) => scenes::Play::all(options.smoke),
         command => scenes::Play::of(command).into_iter().collect(),

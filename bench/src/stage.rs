@@ -26,6 +26,17 @@ pub(crate) fn description() -> Result<String, Failure> {
     ))
 }
 
+/// Counts of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Traffic {
+    /// Requests for keys and for locks.
+    pub(crate) requests: f64,
+    /// What clients said on streams of watches.
+    pub(crate) watch_requests: f64,
+    /// What the server said there.
+    pub(crate) watch_answers: f64,
+}
+
 /// A cluster of its own for one program in one scene.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -58,14 +69,23 @@ impl Stage {
     pub(crate) fn streams(&self, method: &str) -> Result<f64, Failure> {
         let metrics = self.metrics()?;
         let label = format!("grpc_method=\"{method}\"");
-        let sum = |name: &str| -> f64 {
-            let lines = metrics.lines().filter(|line| line.starts_with(name));
-            let values = lines.filter(|line| line.contains(&label));
-            values
-                .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-                .sum()
-        };
-        Ok(sum("grpc_server_started_total{") - sum("grpc_server_handled_total{"))
+        let started = sum(&metrics, "grpc_server_started_total{", &label);
+        Ok(started - sum(&metrics, "grpc_server_handled_total{", &label))
+    }
+
+    /// What the first member's clients and it have said to each other so far.
+    pub(crate) fn traffic(&self) -> Result<Traffic, Failure> {
+        const WATCH: &str = "grpc_service=\"etcdserverpb.Watch\"";
+        let metrics = self.metrics()?;
+        let services = ["etcdserverpb.KV", "v3lockpb.Lock"].map(|service| {
+            let label = format!("grpc_service=\"{service}\"");
+            sum(&metrics, "grpc_server_started_total{", &label)
+        });
+        Ok(Traffic {
+            requests: services.iter().sum(),
+            watch_requests: sum(&metrics, "grpc_server_msg_received_total{", WATCH),
+            watch_answers: sum(&metrics, "grpc_server_msg_sent_total{", WATCH),
+        })
     }
 
     /// How many TCP connections the first member's clients have.
@@ -136,4 +156,13 @@ impl Stage {
         stream.read_to_string(&mut text)?;
         Ok(text)
     }
+}
+
+/// The sum of a metric over all its lines with this label.
+fn sum(metrics: &str, name: &str, label: &str) -> f64 {
+    let lines = metrics.lines().filter(|line| line.starts_with(name));
+    let values = lines.filter(|line| line.contains(label));
+    values
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+        .sum()
 }

@@ -3,29 +3,44 @@
 use crate::{Failure, Peer, Verb, job::Workload, run::RangeCall};
 
 /// One caller. Buffers are made once, so that the load itself allocates nothing per call.
-pub(crate) struct Caller<P> {
+pub(crate) struct Caller<P: Peer> {
     peer: P,
     verb: Verb,
     workload: Workload,
     random: fastrand::Rng,
     keys: Vec<Vec<u8>>,
     value: Vec<u8>,
+    /// For locks, which are taken by it if it is there.
+    session: Option<P::Session>,
+    /// A lock that nobody else wants.
+    lock: String,
 }
 
 impl<P: Peer> Caller<P> {
-    pub(crate) fn new(peer: P, verb: Verb, workload: Workload, seed: u64) -> Self {
+    pub(crate) async fn ready(
+        mut peer: P,
+        verb: Verb,
+        workload: Workload,
+        seed: u64,
+    ) -> Result<Self, Failure> {
+        let session = match verb {
+            Verb::Lock { by_session: true } => Some(peer.session().await?),
+            _ => None,
+        };
         let keys = match verb {
             Verb::TxnPut { ops } => ops,
             _ => 1,
         };
-        Self {
+        Ok(Self {
             peer,
             verb,
+            session,
+            lock: format!("lock/{seed}"),
             random: fastrand::Rng::with_seed(seed),
             keys: (0..keys).map(|_| vec![0; workload.key_size]).collect(),
             value: vec![b'v'; workload.val_size],
             workload,
-        }
+        })
     }
 
     /// Makes call number `number` and says how many keys it touched.
@@ -72,6 +87,11 @@ impl<P: Peer> Caller<P> {
                 }
             }
             Verb::Scan { prefix, page } => self.peer.scan(prefix.as_bytes(), *page).await,
+            Verb::Lock { .. } => {
+                let guard = self.peer.lock(self.session.as_ref(), &self.lock).await?;
+                self.peer.unlock(guard).await?;
+                Ok(1)
+            }
         }
     }
 }

@@ -60,6 +60,11 @@ pub enum Verb {
         /// The number of keys in a page, for a client that leaves paging to its user.
         page: i64,
     },
+    /// A lock that nobody else wants taken and given back.
+    Lock {
+        /// Whether each caller has one session for all of its locks, instead of a lease for each.
+        by_session: bool,
+    },
 }
 
 /// What the calls carry.

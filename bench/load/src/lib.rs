@@ -6,6 +6,7 @@
 //! alone. Given `scene` and a [`SceneJob`], it plays its part in that.
 
 mod calls;
+mod contend;
 mod job;
 mod measure;
 mod play;
@@ -16,7 +17,8 @@ pub use job::{Job, RuntimeKind, Sample, Verb, Workload};
 pub use measure::Allocations;
 pub use run::{Failure, Peer, RangeCall, Watching, main};
 pub use scene::{
-    Followed, Kept, Miss, Opened, Received, Scene, SceneJob, Started, Survived, understand,
+    Followed, HandedOver, Increment, Incremented, Kept, Miss, Opened, Queueing, Received, Scene,
+    SceneJob, Started, Survived, understand,
 };
 
 /// What a program needs to count allocations; see [`count_allocations!`].

@@ -1,6 +1,9 @@
 //! What a process can say about itself.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -62,6 +65,11 @@ impl Memory {
             peak: bytes("VmHWM:")?,
         })
     }
+}
+
+/// Nanoseconds since a moment, or the most that can be said: four seconds.
+pub(crate) fn nanos_since(start: Instant) -> u32 {
+    u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }
 
 /// The value below which this share of the sorted `values` lies.

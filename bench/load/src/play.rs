@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     Failure, Followed, Kept, Miss, Opened, Peer, Received, Scene, SceneJob, Started, Survived,
-    Watching,
+    Watching, contend,
     measure::{Memory, cpu_time},
 };
 
@@ -21,14 +21,14 @@ const AT_A_TIME: usize = 64;
 const LAG: Duration = Duration::from_secs(15);
 
 /// What the process has used so far.
-struct Meter {
+pub(crate) struct Meter {
     start: Instant,
     cpu: Duration,
     rss: u64,
 }
 
 impl Meter {
-    fn start() -> Result<Self, Failure> {
+    pub(crate) fn start() -> Result<Self, Failure> {
         Ok(Self {
             rss: Memory::of_this_process()?.now,
             cpu: cpu_time(),
@@ -36,11 +36,11 @@ impl Meter {
         })
     }
 
-    fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
     }
 
-    fn cpu_seconds(&self) -> f64 {
+    pub(crate) fn cpu_seconds(&self) -> f64 {
         (cpu_time() - self.cpu).as_secs_f64()
     }
 
@@ -76,12 +76,27 @@ pub(crate) async fn play<P: Peer>(job: &SceneJob) -> Result<(), Failure> {
             let limit = Duration::from_secs_f64(*limit_seconds);
             tell(&call(&peer, until, *callers, *reads, limit).await?)
         }
+        Scene::HandOver {
+            name,
+            waiters,
+            rounds,
+        } => contend::hand_over(&peer, name, *waiters, *rounds).await,
+        Scene::Increment {
+            prefix,
+            keys,
+            writers,
+            seconds,
+            how,
+        } => {
+            let until = Instant::now() + Duration::from_secs_f64(*seconds);
+            tell(&contend::increment(&peer, prefix, *keys, *writers, until, *how).await?)
+        }
         Scene::Follow { prefix } => follow(&peer, prefix).await,
     }
 }
 
 /// Says something to the driver.
-fn tell(what: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn tell(what: &impl Serialize) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, what)?;
     out.write_all(b"\n")?;
@@ -89,7 +104,7 @@ fn tell(what: &impl Serialize) -> Result<(), Failure> {
 }
 
 /// Waits for the driver to say something.
-async fn cue() -> Result<String, Failure> {
+pub(crate) async fn cue() -> Result<String, Failure> {
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line)

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     Allocations, Job, Miss, RuntimeKind, Sample, SceneJob, Verb,
     calls::Caller,
-    measure::{Memory, cpu_time, percentile},
+    measure::{Memory, cpu_time, nanos_since, percentile},
     play::play,
 };
 
@@ -92,6 +92,40 @@ pub trait Peer: Clone + Send + Sync + 'static {
 
     /// Whether the client knows that a lease has ended.
     fn is_lost(lease: &Self::Lease) -> bool;
+
+    /// A lease that is kept alive while this exists, for many locks one after the other.
+    type Session: Send + Sync + 'static;
+
+    /// Opens a session.
+    fn session(&mut self) -> impl Future<Output = Result<Self::Session, Failure>> + Send;
+
+    /// A lock that is held.
+    type Guard: Send;
+
+    /// Waits for a lock and takes it, by a session or else with a lease of its own.
+    fn lock(
+        &mut self,
+        session: Option<&Self::Session>,
+        name: &str,
+    ) -> impl Future<Output = Result<Self::Guard, Failure>> + Send;
+
+    /// Gives a lock back; returns when the server has confirmed that.
+    fn unlock(&mut self, guard: Self::Guard) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Adds one to the number in a key, which is not there for 0, by a transaction in memory. Says
+    /// in how many attempts.
+    fn increment(&mut self, key: &str) -> impl Future<Output = Result<u64, Failure>> + Send;
+
+    /// Reads the number in a key and the revision of its last change; both are 0 when there is none.
+    fn number(&mut self, key: &str) -> impl Future<Output = Result<(u64, i64), Failure>> + Send;
+
+    /// Writes a number into a key that has not changed since this revision, or says that it has.
+    fn swap(
+        &mut self,
+        key: &str,
+        unchanged_since: i64,
+        number: u64,
+    ) -> impl Future<Output = Result<bool, Failure>> + Send;
 }
 
 /// A watch of a client under comparison.
@@ -214,12 +248,9 @@ async fn phase<P: Peer>(job: &Job, peers: &[P], total: u64, seed: u64) -> Result
     let clients = job.clients.max(1);
     let mut tasks = Vec::with_capacity(clients);
     for (client, peer) in peers.iter().cycle().take(clients).enumerate() {
-        let caller = Caller::new(
-            peer.clone(),
-            job.verb.clone(),
-            job.workload.clone(),
-            seed * clients as u64 + client as u64,
-        );
+        let seed = seed * clients as u64 + client as u64;
+        let (verb, workload) = (job.verb.clone(), job.workload.clone());
+        let caller = Caller::ready(peer.clone(), verb, workload, seed).await?;
         let share = total / clients as u64;
         let found = Phase {
             // Callers get unequal shares; a quarter more than the mean rarely grows.
@@ -257,7 +288,6 @@ async fn call_on<P: Peer>(
         }
         let start = Instant::now();
         found.keys += caller.call(number).await?;
-        let nanos = u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX);
-        found.nanos.push(nanos);
+        found.nanos.push(nanos_since(start));
     }
 }

@@ -58,12 +58,45 @@ pub enum Scene {
         /// What each call may take, in seconds.
         limit_seconds: f64,
     },
+    /// Holds a lock while others queue for it, each with a session of its own. In each round tells
+    /// [`Queueing`] when they have begun to; at the cue gives the lock back, as each of the others
+    /// does as soon as it has it; tells [`HandedOver`] and waits for a cue.
+    HandOver {
+        /// The name of the lock.
+        name: String,
+        /// How many wait.
+        waiters: usize,
+        /// How often.
+        rounds: usize,
+    },
+    /// Increments numbers as fast as it can for a while; tells [`Incremented`].
+    Increment {
+        /// What the keys of the numbers are below.
+        prefix: String,
+        /// How many numbers there are; each increment takes another one at random.
+        keys: u64,
+        /// How many increment at a time.
+        writers: u64,
+        /// How long, in seconds.
+        seconds: f64,
+        /// How they do it.
+        how: Increment,
+    },
     /// Opens one watch; tells [`Started`]. Follows it until the revision that the cue names; tells
     /// [`Followed`].
     Follow {
         /// What the keys are below.
         prefix: String,
     },
+}
+
+/// How a number is incremented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Increment {
+    /// By a transaction in memory of the client.
+    Memory,
+    /// By a loop that reads, and writes if nothing has changed meanwhile.
+    Swap,
 }
 
 /// Something was opened many times.
@@ -123,6 +156,41 @@ pub struct Survived {
     pub longest_gap_seconds: f64,
     /// The longest time that a call took.
     pub longest_call_seconds: f64,
+}
+
+/// The lock is held, and the others have begun to queue.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Queueing {}
+
+/// A lock went through the whole queue.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct HandedOver {
+    /// For each hand-over, from the call that gives the lock back to when the next one has it, in
+    /// microseconds.
+    pub micros: Vec<f64>,
+    /// All of them together, in seconds.
+    pub seconds: f64,
+    /// The CPU time of the process meanwhile.
+    pub cpu_seconds: f64,
+}
+
+/// Numbers were incremented.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Incremented {
+    /// How often.
+    pub increments: u64,
+    /// In how many attempts.
+    pub attempts: u64,
+    /// How long it took until the last increment under way had ended, too.
+    pub seconds: f64,
+    /// The CPU time of the process meanwhile.
+    pub cpu_seconds: f64,
+    /// The median time of an increment, in microseconds.
+    pub p50_micros: f64,
+    /// The time within which 99 of 100 ended, in microseconds.
+    pub p99_micros: f64,
+    /// How many the least lucky writer made, as a share of what would have been fair.
+    pub least_share: f64,
 }
 
 /// A watch was followed.

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use etcd_client::{
-    Client, ConnectOptions, GetOptions, Txn, TxnOp, TxnOpResponse, WatchOptions, WatchStream,
+    Client, Compare, CompareOp, ConnectOptions, GetOptions, LockOptions, Txn, TxnOp, TxnOpResponse,
+    WatchOptions, WatchStream,
 };
 use etcdkit_bench_load::{Failure, Miss, Peer, RangeCall, Watching};
 use tokio::{task::JoinHandle, time};
+
+/// The time to live of what locks are taken with, in seconds.
+const SESSION_TTL: i64 = 60;
 
 /// A client of the `etcd-client` crate.
 #[derive(Clone)]
@@ -128,11 +132,64 @@ impl Peer for EtcdClient {
                 }
             }
         });
-        Ok(Held(keeping))
+        Ok(Held { id, keeping })
     }
 
     fn is_lost(lease: &Held) -> bool {
-        lease.0.is_finished()
+        lease.keeping.is_finished()
+    }
+
+    type Session = Held;
+
+    async fn session(&mut self) -> Result<Held, Failure> {
+        self.lease(SESSION_TTL).await
+    }
+
+    type Guard = Locked;
+
+    async fn lock(&mut self, session: Option<&Held>, name: &str) -> Result<Locked, Failure> {
+        let own_lease = match session {
+            Some(_) => None,
+            None => Some(self.lease(SESSION_TTL).await?),
+        };
+        let lease = session.or(own_lease.as_ref()).ok_or("no lease")?;
+        let options = LockOptions::new().with_lease(lease.id);
+        let key = self.0.lock(name, Some(options)).await?.key().to_vec();
+        Ok(Locked { key, own_lease })
+    }
+
+    async fn unlock(&mut self, guard: Locked) -> Result<(), Failure> {
+        self.0.unlock(guard.key).await?;
+        if let Some(lease) = guard.own_lease {
+            // Nobody waits for that.
+            let mut client = self.0.clone();
+            tokio::spawn(async move { client.lease_revoke(lease.id).await });
+        }
+        Ok(())
+    }
+
+    async fn increment(&mut self, _key: &str) -> Result<u64, Failure> {
+        Err("this client has no transactions in memory".into())
+    }
+
+    async fn number(&mut self, key: &str) -> Result<(u64, i64), Failure> {
+        let answer = self.0.get(key, None).await?;
+        match answer.kvs().first() {
+            Some(found) => Ok((found.value_str()?.parse()?, found.mod_revision())),
+            None => Ok((0, 0)),
+        }
+    }
+
+    async fn swap(
+        &mut self,
+        key: &str,
+        unchanged_since: i64,
+        number: u64,
+    ) -> Result<bool, Failure> {
+        let unchanged = Compare::mod_revision(key, CompareOp::Equal, unchanged_since);
+        let put = TxnOp::put(key, number.to_string(), None);
+        let swap = Txn::new().when([unchanged]).and_then([put]);
+        Ok(self.0.txn(swap).await?.succeeded())
     }
 }
 
@@ -159,12 +216,22 @@ impl Watching for Opened {
 
 /// A lease of the `etcd-client` crate, and the task that keeps it alive.
 #[derive(Debug)]
-pub struct Held(JoinHandle<()>);
+pub struct Held {
+    id: i64,
+    keeping: JoinHandle<()>,
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.abort();
+        self.keeping.abort();
     }
+}
+
+/// A lock that the server's lock service has given to the `etcd-client` crate.
+#[derive(Debug)]
+pub struct Locked {
+    key: Vec<u8>,
+    own_lease: Option<Held>,
 }
 
 /// `None` for a plain get, as one would write it.

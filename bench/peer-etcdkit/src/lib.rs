@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use etcdkit::{Client, Error, KeyRange, Lease, Op, OpResponse, Outcome, Watch};
+use etcdkit::{
+    Client, Compare, Error, KeyRange, Lease, Op, OpResponse, Outcome, Watch,
+    sync::{LockGuard, Session},
+};
 use etcdkit_bench_load::{Failure, Miss, Peer, RangeCall, Watching};
 
 /// A client of the `etcdkit` crate.
@@ -91,6 +94,58 @@ impl Peer for Etcdkit {
 
     fn is_lost(lease: &Lease) -> bool {
         lease.is_lost()
+    }
+
+    type Session = Session;
+
+    async fn session(&mut self) -> Result<Session, Failure> {
+        Ok(self.0.session().await?)
+    }
+
+    type Guard = LockGuard;
+
+    async fn lock(&mut self, session: Option<&Session>, name: &str) -> Result<LockGuard, Failure> {
+        Ok(match session {
+            Some(session) => session.lock(name).await?,
+            None => self.0.lock(name).await?,
+        })
+    }
+
+    async fn unlock(&mut self, guard: LockGuard) -> Result<(), Failure> {
+        match guard.unlock().await? {
+            true => Ok(()),
+            false => Err("the lock was not held any more".into()),
+        }
+    }
+
+    async fn increment(&mut self, key: &str) -> Result<u64, Failure> {
+        let done = self.0.stm_builder().commit(async |tx| {
+            let number: u64 = tx.get(key).await?.unwrap_or(0);
+            tx.put(key, number + 1);
+            Ok::<_, Error>(())
+        });
+        Ok(done.await?.attempts.into())
+    }
+
+    async fn number(&mut self, key: &str) -> Result<(u64, i64), Failure> {
+        match self.0.get(key).await? {
+            Some(found) => Ok((found.value_str()?.parse()?, found.mod_revision)),
+            None => Ok((0, 0)),
+        }
+    }
+
+    async fn swap(
+        &mut self,
+        key: &str,
+        unchanged_since: i64,
+        number: u64,
+    ) -> Result<bool, Failure> {
+        let unchanged = Compare::mod_revision(key).eq(unchanged_since);
+        let swap = self.0.txn().when([unchanged]);
+        Ok(swap
+            .then([Op::put(key, number.to_string())])
+            .await?
+            .succeeded)
     }
 }
 
