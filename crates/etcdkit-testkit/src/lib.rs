@@ -5,6 +5,7 @@
 pub mod alarm;
 pub mod certificates;
 pub mod conformance;
+pub mod contest;
 pub mod crash;
 pub mod differential;
 pub mod election_checker;

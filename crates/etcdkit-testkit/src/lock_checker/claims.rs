@@ -12,9 +12,9 @@ use crate::watch_checker::History;
 pub struct Claim {
     /// Its fencing token.
     pub token: Revision,
-    /// A moment after it was given, at which it was not lost.
+    /// A moment after it was given.
     pub since: Instant,
-    /// A moment before it last said that it was not lost.
+    /// A moment before it last said that it was not lost; not after `since` if it never did.
     pub until: Instant,
 }
 
@@ -33,6 +33,9 @@ impl Queue {
                 violations.push(Violation::NeverHeld { token: claim.token });
                 continue;
             };
+            if claim.until <= claim.since {
+                continue;
+            }
             let others = claims.iter().filter(|other| {
                 let then = other.since <= claim.since && claim.since < other.until;
                 let in_the_way = places

@@ -9,7 +9,7 @@ pub enum Kind {
     /// `write/`.
     RwLock,
     /// So many holders.
-    Semaphore(usize),
+    Semaphore(u32),
 }
 
 /// A queue of keys: the older one has its turn first.
@@ -36,7 +36,7 @@ impl Queue {
     pub(super) fn limit(&self) -> usize {
         match self.kind {
             Kind::Lock | Kind::RwLock => 1,
-            Kind::Semaphore(limit) => limit,
+            Kind::Semaphore(limit) => limit as usize,
         }
     }
 

@@ -302,6 +302,8 @@ fn guards_that_hold_at_one_time_are_found_by_the_clock() {
     assert_eq!(story.together(Kind::Semaphore(3), &overlapping), []);
     let in_turn = claims(&[(a, 0, 5), (b, 5, 8)]);
     assert_eq!(story.together(Kind::Lock, &in_turn), []);
+    let never_said_so = claims(&[(a, 0, 5), (b, 3, 3)]);
+    assert_eq!(story.together(Kind::Lock, &never_said_so), []);
 }
 
 #[test]
