@@ -320,7 +320,7 @@ impl Teller {
         let left = Mutex::new([0, 0]);
         let moved = self.client.stm_builder().isolation(isolation);
         let moved = moved
-            .commit(async |tx| {
+            .try_commit(async |tx| {
                 let mine: i64 = tx.get(&from).await?.unwrap_or(0);
                 let other: i64 = tx.get(&to).await?.unwrap_or(0);
                 if mine < amount {
