@@ -46,7 +46,6 @@ impl Etcdctl {
             .env_clear()
             // For the programs that it runs.
             .env("PATH", "/usr/bin:/bin")
-            .env("ETCDCTL_API", "3")
             .args(["--endpoints", endpoint])
             .args(arguments)
             .stdin(Stdio::null())
