@@ -38,7 +38,9 @@ const fn depart(
 ///   then;
 /// - leases in protobuf are whole messages, not only their headers;
 /// - an empty password on standard input is refused, and none is asked for without a terminal;
-/// - the program that `lock` runs is told to end when the lock is lost, and by SIGTERM;
+/// - the program that `lock` runs is told to end when the lock is lost, and by SIGTERM; etcdctl lets it run;
+/// - `lock` ends when its key is deleted, and a wait as soon as its key or its lease is gone;
+/// - a program of one `lock` inside another's has the variables of the inner one;
 /// - `lock` and `elect` revoke their leases at the end, so that nothing is left to run out.
 pub(crate) const ON_PURPOSE: &[Departure] = &[
     depart(

@@ -332,6 +332,45 @@ fn locks_are_held_while_a_program_runs() {
 }
 
 #[test]
+fn a_lock_is_handed_over_to_who_waits_for_it() {
+    // 3.4 returns 1 whatever the program does.
+    compare((3, 5), |stage| {
+        let first = stage.start(&["lock", "mutex"]);
+        stage.wait_for_keys("mutex/", 1);
+        let show = "echo $ETCD_LOCK_REV $ETCD_LOCK_KEY; exit 7";
+        let second = stage.start(&["lock", "mutex", "--", "sh", "-c", show]);
+        stage.wait_for_keys("mutex/", 2);
+        stage.also(&["put", "other", "value"]);
+        first.signal("-TERM");
+        let mut seen = vec![format!("{:?}", first.end())];
+        seen.push(format!("{:?}", second.end()));
+        stage.wait_for_keys("mutex/", 0);
+        seen
+    });
+}
+
+#[test]
+fn who_is_interrupted_in_a_wait_for_a_lock_leaves_nothing_behind() {
+    compare((3, 4), |stage| {
+        let first = stage.start(&["lock", "mutex"]);
+        stage.wait_for_keys("mutex/", 1);
+        let mut seen = Vec::new();
+        for command in [&[][..], &["--", "echo", "this never runs"]] {
+            for signal in ["-INT", "-TERM"] {
+                let waiting = stage.start(&[&["lock", "mutex"], command].concat());
+                stage.wait_for_keys("mutex/", 2);
+                waiting.signal(signal);
+                seen.push(format!("{:?}", waiting.end()));
+                stage.wait_for_keys("mutex/", 1);
+            }
+        }
+        first.signal("-TERM");
+        seen.push(format!("{:?}", first.end()));
+        seen
+    });
+}
+
+#[test]
 fn leaders_are_elected_and_observed() {
     compare((3, 4), |stage| {
         let observer = stage.start(&["elect", "-l", "president"]);
