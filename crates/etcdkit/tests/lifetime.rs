@@ -51,6 +51,10 @@ async fn used(endpoint: String) -> Client {
     let mut watch = client.watch("k").from_revision(1).await.unwrap();
     watch.try_next().await.unwrap();
     drop(client.lease(Duration::from_secs(60)).await.unwrap());
+    let guard = client.lock("l").await.unwrap();
+    let in_vain = client.lock("l").wait_at_most(Duration::from_millis(20));
+    in_vain.await.unwrap_err();
+    drop(guard);
     client
 }
 

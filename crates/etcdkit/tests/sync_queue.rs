@@ -5,7 +5,7 @@
 use std::{error::Error as _, time::Duration};
 
 use etcdkit::{
-    Client, ErrorKind, KeyRange, Op,
+    Client, Compare, ErrorKind, KeyRange, Op,
     sync::{HoldLostReason, LockGuard, Session},
 };
 use etcdkit_server::{
@@ -287,4 +287,171 @@ async fn an_entry_that_is_refused_for_good_is_an_error() {
     let _refusal = faults.on(Rpc::KvTxn).fail(EtcdError::PermissionDenied);
     let error = timeout(SOON, session.lock("l")).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+}
+
+/// What an entry that was thought lost does when it arrives after all.
+async fn lands_late(client: &Client, session: &Session, name: &str) {
+    let key = format!("{name}/{:x}", session.id().0);
+    let put = Op::put(&key, "").lease(session.id());
+    let landing = client.txn().when([Compare::missing(&key)]).then([put]);
+    assert!(landing.await.unwrap().succeeded);
+}
+
+#[tokio::test]
+async fn an_entry_that_lands_after_the_release_is_swept_up() {
+    let (server, client) = cluster().await;
+    let session = client.session().await.unwrap();
+    // "request timed out": nobody knows whether it will be applied.
+    let faults = server.faults();
+    let _lost = faults.on(Rpc::KvTxn).nth(1).fail(EtcdError::ServerTimeout);
+    let guard = timeout(SOON, session.lock("l")).await.unwrap().unwrap();
+    assert!(guard.unlock().await.unwrap());
+    lands_late(&client, &session, "l").await;
+    queued(&client, "l", 0).await;
+}
+
+#[tokio::test]
+async fn an_entry_that_lands_after_the_wait_was_dropped_is_swept_up() {
+    let (server, client) = cluster().await;
+    let session = client.session().await.unwrap();
+    let faults = server.faults();
+    let stuck = faults.on(Rpc::KvTxn).nth(1).hang();
+    let waiter = waiter(&session, "l");
+    timeout(SOON, stuck.hit(1)).await.unwrap();
+    waiter.abort();
+    assert!(waiter.await.unwrap_err().is_cancelled());
+    // Others of the session get the lock, and nothing is swept away from under them.
+    let guard = timeout(SOON, session.lock("l")).await.unwrap().unwrap();
+    let lost = tokio::spawn(guard.lost());
+    sleep(Duration::from_millis(50)).await;
+    assert!(!lost.is_finished());
+    assert!(guard.unlock().await.unwrap());
+    lands_late(&client, &session, "l").await;
+    queued(&client, "l", 0).await;
+}
+
+#[tokio::test]
+async fn a_lock_that_is_asked_for_while_it_is_swept_up_is_a_new_one() {
+    let (server, client) = cluster().await;
+    let session = client.session().await.unwrap();
+    let faults = server.faults();
+    let _lost = faults.on(Rpc::KvTxn).nth(1).fail(EtcdError::ServerTimeout);
+    let guard = timeout(SOON, session.lock("l")).await.unwrap().unwrap();
+    assert!(guard.unlock().await.unwrap());
+    lands_late(&client, &session, "l").await;
+    for _ in 0..10 {
+        let guard = timeout(SOON, session.lock("l")).await.unwrap().unwrap();
+        guard.put("k", "v").await.unwrap();
+        assert!(guard.unlock().await.unwrap());
+    }
+    queued(&client, "l", 0).await;
+}
+
+#[tokio::test]
+async fn a_release_that_fails_goes_on_in_the_background() {
+    let (server, client) = cluster().await;
+    let session = client.session().await.unwrap();
+    let guard = session.lock("l").await.unwrap();
+    let faults = server.faults();
+    let _lost = faults.on(Rpc::KvTxn).nth(1).fail(EtcdError::ServerTimeout);
+    let error = guard.unlock().await.unwrap_err();
+    assert_eq!(error.operation(), Some("unlock"));
+    queued(&client, "l", 0).await;
+}
+
+#[tokio::test]
+async fn an_unlock_that_is_dropped_goes_on_in_the_background() {
+    let (server, client) = cluster().await;
+    let session = client.session().await.unwrap();
+    let guard = session.lock("l").await.unwrap();
+    let faults = server.faults();
+    let stuck = faults.on(Rpc::KvTxn).nth(1).hang();
+    let unlocking = tokio::spawn(guard.unlock());
+    timeout(SOON, stuck.hit(1)).await.unwrap();
+    unlocking.abort();
+    queued(&client, "l", 0).await;
+}
+
+#[tokio::test]
+async fn the_time_to_wait_covers_the_opening_of_a_session() {
+    let (server, client) = cluster().await;
+    let faults = server.faults();
+    let _stuck = faults.on(Rpc::LeaseGrant).hang();
+    let lock = client.lock("l").wait_at_most(Duration::from_millis(100));
+    let error = timeout(Duration::from_secs(2), lock)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn a_session_that_exists_has_its_own_time_to_live() {
+    let (_server, client) = cluster().await;
+    let session = client.session().await.unwrap();
+    let lock = session.lock("l").ttl(Duration::from_secs(5));
+    assert_eq!(lock.await.unwrap_err().kind(), ErrorKind::InvalidRequest);
+    assert_eq!(session.ttl(), Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn a_detached_session_gives_up_what_it_waits_for_and_leaves_what_it_holds() {
+    let (_server, client) = cluster().await;
+    let other = client.lock("l").await.unwrap();
+    let session = client.session().await.unwrap();
+    let guard = session.lock("mine").await.unwrap();
+    let waiter = waiter(&session, "l");
+    queued(&client, "l", 2).await;
+    let lease = session.detach();
+    let error = timeout(SOON, waiter).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SessionLost);
+    queued(&client, "l", 1).await;
+    drop(guard);
+    let session = client.session().resume(lease).await.unwrap();
+    let guard = session.lock("mine").try_lock().await.unwrap().unwrap();
+    assert!(guard.unlock().await.unwrap());
+    drop(other);
+}
+
+#[tokio::test]
+async fn time_beyond_the_ttl_ends_a_session_whose_renewals_do_not_arrive() {
+    let (server, client) = cluster().await;
+    let ttl = Duration::from_secs(10);
+    let session = client.session().ttl(ttl).await.unwrap();
+    let guard = session.lock("l").await.unwrap();
+    let other = Client::connect(server.endpoint()).await.unwrap();
+    let next = tokio::spawn(async move { other.lock("l").await.unwrap() });
+    queued(&client, "l", 2).await;
+    server.advance_time(2 * ttl);
+    let next = timeout(SOON, next).await.unwrap().unwrap();
+    let refused = guard.put("k", "v").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotHeld);
+    next.put("k", "v").await.unwrap();
+    assert!(!guard.unlock().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_release_wakes_the_next_one_only() {
+    let (server, client) = cluster().await;
+    let first = client.lock("l").await.unwrap();
+    let mut waiting = Vec::new();
+    for place in 0..8 {
+        let session = client.session().await.unwrap();
+        waiting.push(waiter(&session, "l"));
+        queued(&client, "l", place + 2).await;
+    }
+    // They all watch: the own key and the one before.
+    eventually("all watches", async || {
+        server.faults().calls(Rpc::Watch) > 0
+    })
+    .await;
+    sleep(Duration::from_millis(100)).await;
+    let before = server.faults().calls(Rpc::KvTxn);
+    assert!(first.unlock().await.unwrap());
+    let next = waiting.remove(0);
+    let next = timeout(SOON, next).await.unwrap().unwrap().unwrap();
+    sleep(Duration::from_millis(100)).await;
+    // The release, and the look of the one that it woke.
+    assert_eq!(server.faults().calls(Rpc::KvTxn), before + 2);
+    drop(next);
 }

@@ -60,6 +60,8 @@ struct Person {
     /// As the client knows it, which is no later than the server.
     is_lost: bool,
     is_leased: bool,
+    /// Whether the newest that it knows of its key is that it was there.
+    is_proven: bool,
     /// The revision that created the key, as it is in the store.
     key: Option<Revision>,
     /// When it was last put and deleted, which is all that watches from before see; 0 if never.
@@ -117,6 +119,7 @@ impl World {
             sweeps: Vec::new(),
             is_lost: false,
             is_leased: true,
+            is_proven: false,
             key: None,
             put_at: 0,
             deleted_at: 0,
@@ -312,7 +315,9 @@ impl World {
     fn next_news(&self, who: usize, rivals: &[Bytes], after: Revision, all: &mut Vec<Self>) {
         let tell = |news| {
             let mut next = self.clone();
-            if let Phase::Queueing(place, _) = &mut next.people[who].phase {
+            let person = &mut next.people[who];
+            if let Phase::Queueing(place, _) = &mut person.phase {
+                person.is_proven = false;
                 place.told(news);
             }
             next
@@ -411,8 +416,14 @@ impl World {
             (Some(which), _) => &mut person.sweeps[which].departure,
             (None, Phase::Leaving(departure, _)) => departure,
             (None, Phase::Queueing(place, _)) => match answer {
-                Answer::Entered(answer) => return place.entered(answer),
-                Answer::Checked(answer) => return place.checked(answer),
+                Answer::Entered(answer) => {
+                    person.is_proven = answer.own != Own::Missing;
+                    return place.entered(answer);
+                }
+                Answer::Checked(answer) => {
+                    person.is_proven = answer.older.is_some();
+                    return place.checked(answer);
+                }
                 _ => unreachable!("not an answer to a place"),
             },
             (None, _) => unreachable!("nothing was asked"),
@@ -481,6 +492,7 @@ impl Person {
                 place::Step::Check { created } => *wire = Wire::Sent(Request::Check { created }),
                 place::Step::Watch { .. } => {}
                 place::Step::Admitted { created } => {
+                    assert!(self.is_proven, "holds what is gone: {place:?}");
                     let at_large = place.at_large();
                     self.phase = Phase::Holding { created, at_large };
                 }
