@@ -75,3 +75,23 @@ async fn a_leadership_is_taken_up_by_its_lease_only() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_key_without_the_lease_is_no_leadership_until_it_is_attached() {
+    everywhere(async |place| {
+        let client = place.client().await;
+        let session = client.session().ttl(TTL).await.expect("a session");
+        let key = format!("e/{:x}", session.id().0);
+        // Nothing would take this key away when the session is lost.
+        client.put(&*key, "one").await.expect("a put");
+        let election = session.election("e");
+        assert!(soon(election.resume()).await.expect("an answer").is_none());
+        let leads = soon(election.campaign("one")).await.expect("it leads");
+        let kv = client.get(&*key).await.expect("a get").expect("its key");
+        assert_eq!(kv.lease, Some(session.id()));
+        assert_eq!(leads.fencing_token(), kv.create_revision);
+        session.close().await.expect("closed");
+        nothing_left(&client, "e/").await;
+    })
+    .await;
+}

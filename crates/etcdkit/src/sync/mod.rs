@@ -11,6 +11,7 @@
 //! | [`LockGuard`] | etcd's Go client, `etcdctl lock`, the server's lock service | [`Client::lock`](crate::Client::lock) |
 //! | [`ReadGuard`], [`WriteGuard`] | the read-write lock of the Go client's recipes | [`Client::rwlock`](crate::Client::rwlock) |
 //! | [`Permit`] | keys of its own | [`Client::semaphore`](crate::Client::semaphore) |
+//! | [`Leadership`] | etcd's Go client, `etcdctl elect`, the server's election service | [`Client::election`](crate::Client::election) |
 //!
 //! # Fair, and without a trace
 //!
