@@ -3,16 +3,16 @@
 use std::{
     fmt,
     future::{Future, IntoFuture},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{runtime::Handle, time::timeout};
 
-use super::{Pending, queue::Slots};
+use super::{
+    Pending,
+    queue::{Numbers, Slots},
+};
 use crate::{Client, Error, ErrorKind, Lease, LeaseId, LeaseLost, Result};
 
 /// How long a session lives without its client, unless told otherwise: as long as one of etcd's Go client.
@@ -131,7 +131,7 @@ impl OpenSession {
             is_exclusive,
             runtime: Handle::current(),
             slots: Slots::default(),
-            numbers: AtomicU64::new(0),
+            numbers: Numbers::default(),
         };
         Ok(Session {
             shared: Arc::new(shared),
@@ -173,7 +173,7 @@ struct Shared {
     /// Where what is dropped is released, since that may happen on a thread without a runtime.
     runtime: Handle,
     slots: Slots,
-    numbers: AtomicU64,
+    numbers: Numbers,
 }
 
 impl Session {
@@ -246,9 +246,8 @@ impl Session {
         &self.shared.slots
     }
 
-    /// A number that no other key of the session has.
-    pub(super) fn next_number(&self) -> u64 {
-        self.shared.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    pub(super) fn numbers(&self) -> &Numbers {
+        &self.shared.numbers
     }
 
     /// Asks the server for the lease of a key that has disappeared. If it has gone the same way, its

@@ -170,6 +170,22 @@ async fn a_session_that_asks_for_what_it_is_in_the_way_of_is_refused() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_in_its_own_way_since_before_a_restart_is_refused() {
+    let (_server, client) = start().await;
+    let [session] = sessions(&client).await;
+    let reading = session.rwlock("index").read().await.unwrap();
+    let lease = session.detach();
+    std::mem::forget(reading);
+
+    let session = client.session().resume(lease).await.unwrap();
+    let error = soon(session.rwlock("index").write()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+    let reading = soon(session.rwlock("index").read()).await.unwrap();
+    assert!(reading.unlock().await.unwrap());
+    drop(soon(session.rwlock("index").write()).await.unwrap());
+}
+
+#[tokio::test]
 async fn the_holders_are_those_who_have_it_and_not_those_who_wait() {
     let (_server, client) = start().await;
     let index = client.rwlock("index").ttl(TTL);

@@ -257,6 +257,34 @@ async fn one_session_has_permits_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_program_that_comes_back_takes_up_the_permits_that_it_had() {
+    let (_server, client) = start().await;
+    let session = client.session().ttl(TTL).await.unwrap();
+    let printers = session.semaphore("printers", 2);
+    let first = printers.acquire().await.unwrap();
+    let second = printers.acquire().await.unwrap();
+    assert!(first.release().await.unwrap());
+    let third = printers.acquire().await.unwrap();
+    let tokens = [second.fencing_token(), third.fencing_token()];
+    let lease = session.detach();
+    drop((second, third));
+
+    // It would wait for itself for ever.
+    let session = client.session().resume(lease).await.unwrap();
+    let printers = session.semaphore("printers", 2);
+    let second = soon(printers.acquire()).await.unwrap();
+    let third = soon(printers.try_acquire()).await.unwrap().unwrap();
+    assert_eq!([second.fencing_token(), third.fencing_token()], tokens);
+    assert!(printers.try_acquire().await.unwrap().is_none());
+    assert!(second.release().await.unwrap());
+    let fourth = soon(printers.acquire()).await.unwrap();
+    assert_ne!(fourth.key(), third.key());
+    assert_eq!(keys(&client, "printers/").await.len(), 2);
+    session.close().await.unwrap();
+    until_nothing_is_left(&client).await;
+}
+
+#[tokio::test]
 async fn waits_that_end_early_leave_no_key_and_no_permit_taken() {
     let (_server, client) = start().await;
     let session = client.session().ttl(TTL).await.unwrap();

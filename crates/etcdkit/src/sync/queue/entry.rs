@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{
     Want,
     hold::Hold,
+    in_its_own_way,
     leaving::{Kind, Leaving},
     patience::Patience,
-    place::{Bid, Place, Refusal, Step},
+    place::{Bid, News, Place, Refusal, Step},
     requests::Spot,
     slots::{Claim, Permit},
     trail::Trail,
@@ -21,6 +24,8 @@ pub(super) struct Entry<'a> {
     trail: &'a Trail,
     spot: Spot,
     place: Place,
+    /// A key that the session may have from before a restart, and would wait for in vain.
+    excluded: Option<Bytes>,
     /// `None` once it is handed on.
     right: Option<(Claim, Permit)>,
 }
@@ -48,8 +53,16 @@ impl<'a> Entry<'a> {
                 reads_values: want.is_agreed,
             },
             place: Place::new(want.limit, bid, agreed, session.is_exclusive()),
+            excluded: None,
             right: Some((claim, permit)),
         }
+    }
+
+    /// Refuses to wait for this key of the session.
+    pub(super) fn excluding(mut self, key: Option<Bytes>) -> Self {
+        // Those of a lease that is new are known to the slots.
+        self.excluded = key.filter(|_| !self.session.is_exclusive());
+        self
     }
 
     /// Waits until the place is at the front. `None` if it was a try, which has failed.
@@ -62,8 +75,15 @@ impl<'a> Entry<'a> {
 
     async fn advance(&mut self) -> Result<Option<Revision>> {
         let mut patience = Patience::default();
+        let mut is_suspected = false;
         loop {
-            let Self { spot, place, .. } = self;
+            let Self {
+                session,
+                spot,
+                place,
+                excluded,
+                ..
+            } = self;
             let result = match place.step() {
                 Step::Enter { newest } => {
                     place.enters();
@@ -76,6 +96,15 @@ impl<'a> Entry<'a> {
                 Step::Rewrite { created, changed } => {
                     let now = spot.rewrite(created, changed).await;
                     now.map(|now| place.rewritten(now))
+                }
+                Step::Watch { rivals, .. } if is_left_over(excluded, session, &rivals) => {
+                    if is_suspected {
+                        return Err(in_its_own_way());
+                    }
+                    // Unless it was released since the queue was read.
+                    is_suspected = true;
+                    place.told(News::Doubt);
+                    Ok(())
                 }
                 Step::Watch { rivals, after } => {
                     self.trail.waits_for(rivals.first());
@@ -110,6 +139,12 @@ impl<'a> Entry<'a> {
         let at_large = self.place.at_large();
         Some(Hold::new(session, claim, permit, created, at_large))
     }
+}
+
+/// Whether one of the rivals is the session's own key, which nobody in this program holds or releases.
+fn is_left_over(key: &Option<Bytes>, session: &Session, rivals: &[Bytes]) -> bool {
+    let key = key.as_ref().filter(|key| rivals.contains(key));
+    key.is_some_and(|key| !session.slots().is_used(key))
 }
 
 fn vanished(spot: &Spot) -> Error {

@@ -23,6 +23,7 @@ mod hold;
 mod leaving;
 #[cfg(test)]
 mod model;
+mod numbers;
 mod patience;
 mod place;
 mod requests;
@@ -48,6 +49,7 @@ use self::{
 };
 pub(super) use self::{
     hold::{Hold, Status},
+    numbers::Numbers,
     requests::look,
     slots::Slots,
     take_up::take_up,
@@ -154,18 +156,20 @@ async fn queue(via: &Via, want: &Want, bid: Bid, trail: &Trail) -> Result<Option
 
 async fn turn(session: &Session, want: &Want, bid: Bid, trail: &Trail) -> Result<Option<Held>> {
     let lease = session.id();
-    let key = match want.is_numbered {
-        true => numbered(&want.prefix, lease, session.next_number()),
-        false => plain(&want.prefix, lease),
+    let mut patience = Patience::default();
+    let key = loop {
+        if !want.is_numbered {
+            break plain(&want.prefix, lease);
+        }
+        match session.numbers().next(session, &want.prefix).await {
+            Ok(number) => break numbered(&want.prefix, lease, number),
+            Err(error) => patience.bear(error).await?,
+        }
     };
     let excluded = want.excludes.as_ref().map(|prefix| plain(prefix, lease));
-    let mut patience = Patience::default();
     loop {
         let claim = session.slots().claim(&key, excluded.as_ref());
-        let claim = claim.map_err(|Excluded| {
-            let what = "the same session holds it, or waits for it, in the other way";
-            Error::invalid_request(format!("{what}; give it up first, or use another session"))
-        })?;
+        let claim = claim.map_err(|Excluded| in_its_own_way())?;
         let turn = match bid {
             Bid::Queue => Some(claim.turn().await),
             Bid::Try => claim.turn_now().await,
@@ -179,10 +183,16 @@ async fn turn(session: &Session, want: &Want, bid: Bid, trail: &Trail) -> Result
             },
             Some(Turn::Enter(permit)) => {
                 let entry = Entry::new(session, trail, want, bid, claim, permit);
+                let entry = entry.excluding(excluded);
                 return Ok(entry.admission().await?.map(Held::first));
             }
         }
     }
+}
+
+fn in_its_own_way() -> Error {
+    let what = "the same session holds it, or waits for it, in the other way";
+    Error::invalid_request(format!("{what}; give it up first, or use another session"))
 }
 
 /// Who is admitted, the oldest first: keys and values of the range, as many as the limit.

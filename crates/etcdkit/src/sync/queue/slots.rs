@@ -75,6 +75,12 @@ impl Slots {
         slot.claims.fetch_add(1, Ordering::Relaxed);
         Ok(Claim(slot))
     }
+
+    /// Whether somebody of the session wants the key, has it, or is about to delete it.
+    pub(super) fn is_used(&self, key: &Bytes) -> bool {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(key).is_some_and(|slot| slot.strong_count() > 0)
+    }
 }
 
 impl Slot {
