@@ -41,6 +41,8 @@ const fn depart(
 /// - the program that `lock` runs is told to end when the lock is lost, and by SIGTERM; etcdctl lets it run;
 /// - `lock` ends when its key is deleted, and a wait as soon as its key or its lease is gone;
 /// - a program of one `lock` inside another's has the variables of the inner one;
+/// - `elect` ends when its key is deleted, and a wait as soon as its key or its lease is gone; `elect -l` says
+///   on standard error when nobody leads, and outlasts lost connections and compactions;
 /// - `lock` and `elect` revoke their leases at the end, so that nothing is left to run out.
 pub(crate) const ON_PURPOSE: &[Departure] = &[
     depart(
