@@ -15,6 +15,7 @@ const ALONE: &[(&str, &[&str])] = &[
             "blocking",
             "discovery",
             "metrics",
+            "serde",
             "v2",
             "yaml",
         ],

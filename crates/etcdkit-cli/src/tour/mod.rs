@@ -7,6 +7,7 @@
 //! tour's own, which is deleted at the end, also after a failure or an interrupt. Compaction has no
 //! prefix: it drops the history of every key of the cluster, and is left out there unless asked for.
 
+mod coordinating;
 mod errors;
 mod keeping;
 mod leasing;
@@ -144,6 +145,8 @@ impl Tour<'_> {
             self.interruption(&endpoint).await?;
         }
         self.lease().await?;
+        self.lock().await?;
+        self.in_memory().await?;
         self.compaction().await?;
         if self.embedded.is_some() {
             self.keep().await?;
