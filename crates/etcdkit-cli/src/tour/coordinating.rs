@@ -55,6 +55,47 @@ impl Tour<'_> {
         )
     }
 
+    /// Elects a leader, and a successor.
+    pub(super) async fn election(&mut self) -> Result {
+        let name = self.key("elections/workers");
+        let screen = &mut *self.screen;
+        screen.step(
+            "Election",
+            "A lock whose holder says who it is. Everybody can follow who leads, and when nobody does.",
+        )?;
+        screen.rust(&format!(
+            "let leadership = client.election({name:?}).campaign(\"host-7\").await?;"
+        ))?;
+        screen.rust(&format!(
+            "let mut leaders = client.election({name:?}).observe().await?;"
+        ))?;
+        screen.shell(&format!("etcdkit elect {name} host-7"))?;
+        screen.shell(&format!("etcdkit elect -l {name}"))?;
+        let election = self.client.election(&name);
+        let mut leaders = election.observe().await?;
+        let mut seen = Vec::new();
+        for host in ["host-7", "host-8"] {
+            let leadership = election.campaign(host).await?;
+            leadership.resign().await?;
+        }
+        // Nobody, host-7, nobody, host-8, nobody.
+        while seen.len() < 5
+            && let Some(told) = leaders.try_next().await?
+        {
+            let leader = told.leader.map(|leader| leader.value.clone());
+            screen.reply(&match &leader {
+                Some(value) => format!("{} leads", value.escape_ascii()),
+                None => "nobody leads".to_owned(),
+            })?;
+            seen.push(leader);
+        }
+        let leaders: Vec<_> = seen.iter().map(Option::as_deref).collect();
+        screen.check(
+            leaders == [None, Some(&b"host-7"[..]), None, Some(b"host-8"), None],
+            "an observer sees every leader, and every time without one, in order",
+        )
+    }
+
     /// Adds to one number from several tasks at once.
     pub(super) async fn in_memory(&mut self) -> Result {
         let key = self.key("total");

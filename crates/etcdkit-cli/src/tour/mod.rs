@@ -146,6 +146,7 @@ impl Tour<'_> {
         }
         self.lease().await?;
         self.lock().await?;
+        self.election().await?;
         self.in_memory().await?;
         self.compaction().await?;
         if self.embedded.is_some() {
