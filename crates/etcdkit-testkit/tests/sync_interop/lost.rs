@@ -168,7 +168,8 @@ async fn a_session_whose_lease_etcdctl_revokes_ends_what_it_holds_and_what_it_wa
         not_yet(site, &mut waiting).await;
         let mut theirs = site.etcdctl(&["lock", "a"]);
         queue_of(&site.client, "a", 2).await;
-        let id = format!("{:x}", session.id().0);
+        // Padded, as etcdctl prints it; in keys it is not.
+        let id = format!("{:016x}", session.id().0);
         let mut revokes = site.etcdctl(&["lease", "revoke", &id]);
         assert_eq!(revokes.line().await, format!("lease {id} revoked"));
         theirs.line().await;

@@ -6,5 +6,6 @@ mod elections;
 mod exclusion;
 mod locks;
 mod lost;
+mod rwlocks;
 mod services;
 mod site;
