@@ -12,7 +12,7 @@ use std::{
 };
 
 use etcdkit::{
-    Client, Compare, ErrorKind, KeyRange, Op, Result,
+    Client, Compare, ErrorKind, KeyRange, KeyValue, Op, Result,
     sync::{LockGuard, Session},
 };
 use etcdkit_server::Server;
@@ -82,6 +82,11 @@ async fn queued(client: &Client, name: &str, many: i64) {
     soon(waiting).await;
 }
 
+fn number(kv: &KeyValue) -> i64 {
+    let text = kv.value_str().expect("text");
+    text.parse().expect("a number")
+}
+
 /// Five clients take turns, each of them several times, and count up what only a holder may.
 async fn five_exclude_each_other(endpoints: &[String]) {
     const ROUNDS: i64 = 4;
@@ -101,7 +106,7 @@ async fn five_exclude_each_other(endpoints: &[String]) {
                     "the token fell"
                 );
                 let count = client.get("count").await.expect("a count");
-                let count = count.map_or(0, |kv| kv.value_str().unwrap().parse::<i64>().unwrap());
+                let count = count.map_or(0, |kv| number(&kv));
                 guard
                     .put("count", (count + 1).to_string())
                     .await
