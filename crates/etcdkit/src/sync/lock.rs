@@ -156,6 +156,7 @@ impl Lock {
             prefix,
             is_numbered: false,
             value: self.value,
+            keeps_value: false,
             is_agreed: false,
             limit: 1,
             excludes: None,

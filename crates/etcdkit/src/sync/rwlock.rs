@@ -106,7 +106,8 @@ impl RwLock {
         self
     }
 
-    /// What others find as the [holder's](Self::holders) value; nothing otherwise.
+    /// What others find as the [holder's](Self::holders) value; nothing otherwise. A place that the session
+    /// has from before a restart keeps the value that it was taken with.
     pub fn value<'a>(mut self, value: impl Into<Blob<'a>>) -> Self {
         self.value = value.into().into_bytes();
         self
@@ -190,6 +191,8 @@ impl RwLock {
             prefix: role.directory(&self.name),
             is_numbered: false,
             value: self.value.clone(),
+            // Waiters of Go's recipe tell older keys by the revision of their last change.
+            keeps_value: true,
             is_agreed: false,
             rivals: role.rivals(&self.name),
             limit: 1,

@@ -154,6 +154,7 @@ impl Semaphore {
             prefix: self.prefix(),
             is_numbered: true,
             value: self.limit.to_string().into(),
+            keeps_value: false,
             is_agreed: true,
             rivals: self.range(),
             limit: self.places(),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use etcdkit::{Client, ErrorKind};
+use etcdkit::ErrorKind;
 use etcdkit_server::faults::Rpc;
 use tokio::task::JoinSet;
 
@@ -37,7 +37,7 @@ async fn each_permit_is_a_key_of_its_own_on_the_lease_of_its_session() {
     until_nothing_is_left(&client).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_semaphore_of_three_never_has_a_fourth_holder() {
     const HOLDERS: usize = 3;
     let inside = Arc::new(AtomicUsize::new(0));
@@ -302,11 +302,11 @@ async fn waits_that_end_early_leave_no_key_and_no_permit_taken() {
     until_count(&client, "printers/", 1).await;
     assert!(held.release().await.unwrap());
     assert_eq!(printers.available().await.unwrap(), 1);
-    cancelled_anywhere(&client).await;
 }
 
-/// Given up at random points, with the answers of some requests lost on the way.
-async fn cancelled_anywhere(client: &Client) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn acquisitions_that_are_given_up_at_any_point_leave_no_key() {
+    let (_server, client) = start().await;
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -326,5 +326,5 @@ async fn cancelled_anywhere(client: &Client) {
         soon(printers.acquire()).await.unwrap(),
     ];
     drop(both);
-    until_count(client, "plotters/", 0).await;
+    until_count(&client, "plotters/", 0).await;
 }

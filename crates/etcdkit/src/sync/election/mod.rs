@@ -101,6 +101,7 @@ impl Election {
             prefix: self.prefix.clone(),
             is_numbered: false,
             value: value.into().into_bytes(),
+            keeps_value: false,
             is_agreed: false,
             rivals: self.candidates(),
             limit: 1,

@@ -51,6 +51,7 @@ impl<'a> Entry<'a> {
                 rivals: want.rivals.clone(),
                 limit: want.limit,
                 reads_values: want.is_agreed,
+                keeps_value: want.keeps_value,
             },
             place: Place::new(want.limit, bid, agreed, session.is_exclusive()),
             excluded: None,

@@ -69,6 +69,8 @@ pub(super) struct Want {
     pub(super) is_numbered: bool,
     /// The value of the key.
     pub(super) value: Bytes,
+    /// Whether an own key that is there already stays as it is, and is not given the value.
+    pub(super) keeps_value: bool,
     /// Whether all keys of the range must have this value, or queueing is refused as
     /// [`InvalidRequest`](ErrorKind::InvalidRequest).
     pub(super) is_agreed: bool,

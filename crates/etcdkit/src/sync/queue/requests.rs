@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::place::{Checked, Entered, Own, Rival};
 use crate::{
-    Client, Compare, Error, ErrorKind, KeyRange, LeaseId, Op, OpResponse, RangeResponse, Result,
-    Revision, SortOrder, SortTarget,
+    Client, Compare, Error, ErrorKind, KeyRange, KeyValue, LeaseId, Op, OpResponse, RangeResponse,
+    Result, Revision, SortOrder, SortTarget,
 };
 
 /// Where a place is, and all that is needed to take it.
@@ -19,6 +19,8 @@ pub(super) struct Spot {
     pub(super) limit: usize,
     /// Whether the values of rivals matter.
     pub(super) reads_values: bool,
+    /// Whether a key that is there may have another value.
+    pub(super) keeps_value: bool,
 }
 
 impl Spot {
@@ -46,7 +48,7 @@ impl Spot {
                 let own = own.map_or(Own::Missing, |own| Own::Found {
                     created: own.create_revision,
                     changed: own.mod_revision,
-                    is_right: own.value == self.value && own.lease == Some(self.lease),
+                    is_right: self.is_right(&own),
                 });
                 (own, range(responses.next())?)
             }
@@ -79,10 +81,14 @@ impl Spot {
         }
         let own = range(answer.responses.into_iter().next())?.kvs.into_iter();
         let mut own = own.filter(|own| own.create_revision == created);
-        Ok(own.next().map(|own| {
-            let is_right = own.value == self.value && own.lease == Some(self.lease);
-            (own.mod_revision, is_right)
-        }))
+        Ok(own
+            .next()
+            .map(|own| (own.mod_revision, self.is_right(&own))))
+    }
+
+    fn is_right(&self, own: &KeyValue) -> bool {
+        let has_value = self.keeps_value || own.value == self.value;
+        has_value && own.lease == Some(self.lease)
     }
 
     pub(super) async fn check(&self, created: Revision) -> Result<Checked> {
