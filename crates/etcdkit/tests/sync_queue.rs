@@ -455,3 +455,23 @@ async fn a_release_wakes_the_next_one_only() {
     assert_eq!(server.faults().calls(Rpc::KvTxn), before + 2);
     drop(next);
 }
+
+#[tokio::test]
+async fn who_holds_is_what_the_cluster_agrees_on_whatever_the_client_reads_otherwise() {
+    let (server, client) = cluster().await;
+    let guard = client.lock("l").await.unwrap();
+    let client = Client::builder()
+        .endpoint(server.endpoint())
+        .request_timeout(Duration::from_millis(200))
+        .serializable_by_default()
+        .connect()
+        .await
+        .unwrap();
+    assert!(client.lock("l").holder().await.unwrap().is_some());
+    // One member alone would answer still, and may be wrong.
+    server.faults().lose_leader();
+    client.get("l").await.unwrap();
+    client.lock("l").holder().await.unwrap_err();
+    server.faults().regain_leader();
+    drop(guard);
+}

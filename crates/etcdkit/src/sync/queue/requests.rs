@@ -146,7 +146,8 @@ pub(in crate::sync) async fn look(
     client: &Client,
     key: &Bytes,
 ) -> Result<(Revision, Option<Revision>)> {
-    let answer = client.range(KeyRange::key(key)).keys_only().await?;
+    let own = client.range(KeyRange::key(key)).keys_only();
+    let answer = own.linearizable().await?;
     let created = answer.kvs.first().map(|own| own.create_revision);
     Ok((answer.header.revision, created))
 }

@@ -40,7 +40,9 @@ impl Trail {
                 "not acquired within {wait:?}: {} is in the way",
                 key.escape_ascii()
             ),
-            None => format!("not acquired within {wait:?}: no server has answered"),
+            None => {
+                format!("not acquired within {wait:?}, and no server has said what is in the way")
+            }
         };
         Error::new(ErrorKind::Timeout, what)
     }
