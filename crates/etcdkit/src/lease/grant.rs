@@ -146,7 +146,8 @@ impl Granting {
                 "a lease with a time to live of zero; give at least a second",
             ));
         }
-        let ttl = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
+        let rounded_up = u64::from(ttl.subsec_nanos() > 0);
+        let ttl = ttl.as_secs().saturating_add(rounded_up);
         let ttl = match i64::try_from(ttl) {
             Ok(ttl) if ttl <= LONGEST_TTL => ttl,
             _ => return refuse(Error::etcd(EtcdError::LeaseTtlTooLarge)),
