@@ -264,7 +264,7 @@ async fn send<T>(
     };
     let answer = txn.await.map_err(|error| error.with_operation(operation))?;
     if !answer.succeeded {
-        return Err(held.refused().with_operation(operation));
+        return Err(held.refused().await.with_operation(operation));
     }
     read(answer).ok_or_else(|| {
         let what = "the answer to a transaction does not fit its operations";

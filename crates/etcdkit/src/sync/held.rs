@@ -194,8 +194,8 @@ impl Held {
     }
 
     /// The server has found the fence broken.
-    pub(super) fn refused(&self) -> Error {
-        self.hold.status().lose(HoldLostReason::Deleted);
+    pub(super) async fn refused(&self) -> Error {
+        self.hold.found_gone().await;
         let lost = self.loss();
         lost.unwrap_or_else(|| HoldLost::new(self.key(), HoldLostReason::Deleted))
             .into_refusal()

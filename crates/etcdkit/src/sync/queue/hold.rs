@@ -89,24 +89,23 @@ impl Hold {
 
     /// Asks whether the key is there still. If it is not, the hold is lost.
     pub(in crate::sync) async fn prove(&self) -> Result<bool> {
-        let Status { key, created, .. } = &*self.status;
-        let (_, found) = look(self.session.client(), key).await?;
-        let is_there = found == Some(*created);
-        if !is_there {
-            self.status.lose(HoldLostReason::Deleted);
-        }
-        Ok(is_there && !self.session.is_lost())
+        self.status.prove(&self.session).await
+    }
+
+    /// The key was found not to be there: the hold is lost, with the lease or without.
+    pub(in crate::sync) async fn found_gone(&self) {
+        self.status.found_gone(&self.session).await;
     }
 
     /// Leaves the queue if this is the last who shares the hold. Whether the key was there; where others
     /// go on, whether it is.
     pub(in crate::sync) async fn release(self: Arc<Self>) -> Result<bool> {
-        match Arc::try_unwrap(self) {
-            Ok(mut last) => match last.leave() {
-                Some(leaving) => leaving.release().await,
-                None => Ok(false),
-            },
-            Err(shared) => shared.prove().await,
+        let (session, status) = (self.session.clone(), Arc::clone(&self.status));
+        // Of those who do this at the same time, exactly one is the last.
+        match Arc::into_inner(self).map(|mut last| last.leave()) {
+            Some(Some(leaving)) => leaving.release().await,
+            Some(None) => Ok(false),
+            None => status.prove(&session).await,
         }
     }
 
@@ -137,6 +136,22 @@ impl Drop for Hold {
 }
 
 impl Status {
+    async fn prove(&self, session: &Session) -> Result<bool> {
+        let (_, found) = look(session.client(), &self.key).await?;
+        let is_there = found == Some(self.created);
+        if !is_there {
+            self.found_gone(session).await;
+        }
+        Ok(is_there && !session.is_lost())
+    }
+
+    async fn found_gone(&self, session: &Session) {
+        Session::ask_about(session.client(), session.id()).await;
+        if !session.is_lost() {
+            self.lose(HoldLostReason::Deleted);
+        }
+    }
+
     /// The first loss stays.
     pub(in crate::sync) fn lose(&self, reason: HoldLostReason) {
         let lost = HoldLost::new(&self.key, reason);
