@@ -69,6 +69,16 @@ impl Departure {
         }
     }
 
+    /// How many requests may put the key yet.
+    pub(super) fn at_large(&self) -> u32 {
+        self.at_large
+    }
+
+    /// So many more requests may put the key yet.
+    pub(super) fn expect(&mut self, more: u32) {
+        self.at_large = self.at_large.saturating_add(more);
+    }
+
     pub(super) fn step(&self) -> Step {
         match self.state {
             State::There { created } | State::Late { created } => Step::Remove { created },

@@ -128,6 +128,9 @@ impl Parts {
         if self.departure.step() == Step::Done {
             return;
         }
+        if self.slot.sweeps_already(self.departure.at_large()) {
+            return;
+        }
         let (client, lost) = (self.session.client().clone(), self.session.lost());
         let (slot, departure) = (self.slot, self.departure);
         self.session.runtime().spawn(async move {
@@ -158,25 +161,39 @@ async fn clean(departure: &mut Departure, client: &Client, key: &Bytes) -> Resul
 /// Deletes the key whenever it appears while nobody of the session wants it.
 async fn sweep(client: &Client, slot: &Slot, mut departure: Departure) {
     let mut patience = Patience::default();
-    while let Step::Sweep { after } = departure.step() {
-        match appears(client, &slot.key, after).await {
-            Ok(()) => departure.appeared(),
-            Err(error) if error.kind() == ErrorKind::Compacted => departure.appeared(),
-            Err(_) => {
-                patience.pause().await;
-                continue;
+    loop {
+        let swept = match departure.step() {
+            Step::Sweep { after } => match appears(client, &slot.key, after).await {
+                Err(error) if error.kind() != ErrorKind::Compacted => Err(error),
+                _ => {
+                    departure.appeared();
+                    Ok(())
+                }
+            },
+            Step::Remove { .. } | Step::Look => {
+                // Not kept after a failure: others of the session must not wait until that has passed.
+                let _permit = slot.enter().await;
+                clean_up(&mut departure, client, &slot.key).await
             }
-        }
-        patience.reset();
-        let _permit = slot.enter().await;
-        loop {
-            match clean(&mut departure, client, &slot.key).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(_) => patience.pause().await,
-            }
+            Step::Done => match slot.take_strays() {
+                Some(more) => {
+                    departure.expect(more);
+                    Ok(())
+                }
+                None => return,
+            },
+        };
+        match swept {
+            Ok(()) => patience.reset(),
+            Err(_) => patience.pause().await,
         }
     }
+}
+
+/// Does all for a departure that is to be done now.
+async fn clean_up(departure: &mut Departure, client: &Client, key: &Bytes) -> Result<()> {
+    while clean(departure, client, key).await? {}
+    Ok(())
 }
 
 /// Waits until the key is put, after this revision.

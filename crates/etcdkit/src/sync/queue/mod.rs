@@ -144,8 +144,14 @@ async fn queue(via: &Via, want: &Want, bid: Bid, trail: &Trail) -> Result<Option
     match admitted {
         // The lease is gone, though its handle has not heard of it yet.
         Err(error) if error.kind() == ErrorKind::LeaseNotFound => {
-            let what = "the server does not know the session's lease any more";
-            Err(Error::new(ErrorKind::SessionLost, what).with_source(error))
+            Session::ask_about(session.client(), session.id()).await;
+            Err(session.loss().map_or_else(
+                || {
+                    let what = "the server does not know the session's lease any more";
+                    Error::new(ErrorKind::SessionLost, what).with_source(error)
+                },
+                Session::lost_error,
+            ))
         }
         // The key may be gone with the lease.
         Err(error) if error.kind() == ErrorKind::NotHeld => {

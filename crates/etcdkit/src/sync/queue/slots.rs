@@ -35,6 +35,8 @@ pub(super) struct Slot {
     hold: watch::Sender<Weak<Hold>>,
     /// How many hold it or wait for it.
     claims: AtomicUsize,
+    /// How many more requests at large whoever sweeps is to wait for; `None` if nobody sweeps.
+    strays: Mutex<Option<u32>>,
 }
 
 /// Another key excludes this one, and the same session holds it or waits for it.
@@ -67,6 +69,7 @@ impl Slots {
                 gate: Arc::default(),
                 hold: watch::Sender::new(Weak::new()),
                 claims: AtomicUsize::new(0),
+                strays: Mutex::new(None),
             });
             slots.insert(key.clone(), Arc::downgrade(&slot));
             slot
@@ -86,6 +89,23 @@ impl Slots {
 impl Slot {
     pub(super) async fn enter(&self) -> Permit {
         Arc::clone(&self.gate).lock_owned().await
+    }
+
+    /// Leaves requests at large to whoever sweeps already. `false` if the caller is the first, and is to
+    /// do it.
+    pub(super) fn sweeps_already(&self, at_large: u32) -> bool {
+        let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = strays.map(|more| more.saturating_add(at_large));
+        *strays = Some(more.unwrap_or(0));
+        more.is_some()
+    }
+
+    /// What was left to whoever sweeps since. If that is nothing, nobody sweeps any more.
+    pub(super) fn take_strays(&self) -> Option<u32> {
+        let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = strays.take().filter(|more| *more > 0);
+        *strays = more.map(|_| 0);
+        more
     }
 
     /// The hold can be shared from now on.
