@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, spawn, time::timeout};
+use tracing::Instrument;
 
 use super::{
     Pending,
@@ -324,7 +325,16 @@ impl Via {
     /// set for a session that exists.
     pub(super) async fn session(&self) -> Result<Session> {
         match self {
-            Self::Own { client, ttl } => client.session().ttl(ttl.unwrap_or(TTL)).await,
+            Self::Own { client, ttl } => {
+                let opening = client.session().ttl(ttl.unwrap_or(TTL)).into_future();
+                // A task goes on when this is dropped, so that a lease which is granted all the same has
+                // a session, and is revoked with it.
+                let opened = spawn(opening.in_current_span()).await;
+                opened.unwrap_or_else(|_| {
+                    let what = "the runtime has ended while a lease was granted";
+                    Err(Error::new(ErrorKind::Closed, what))
+                })
+            }
             Self::Lent { session, ttl: None } => Ok(session.clone()),
             Self::Lent { ttl: Some(_), .. } => Err(Error::invalid_request(
                 "a session has one time to live: give it to the session when it is opened",

@@ -210,6 +210,19 @@ async fn a_wait_that_is_dropped_leaves_no_key() {
 }
 
 #[tokio::test]
+async fn a_wait_that_is_given_up_while_its_lease_is_granted_leaves_no_lease() {
+    let (server, client) = start().await;
+    let faults = server.faults();
+    let late = Duration::from_millis(300);
+    faults.on(Rpc::LeaseGrant).nth(1).once_applied().delay(late);
+    let waited = client.lock("orders").ttl(TTL).wait_at_most(late / 6);
+    let error = soon(waited).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(client.leases().list().await.unwrap().leases.len(), 1);
+    until_nothing_is_left(&client).await;
+}
+
+#[tokio::test]
 async fn a_waiter_that_is_dropped_does_not_let_the_next_one_in_or_forget_it() {
     let (_server, client) = start().await;
     let guard = client.lock("orders").ttl(TTL).await.unwrap();
