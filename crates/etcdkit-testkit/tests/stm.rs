@@ -37,6 +37,7 @@ async fn assert_transactions_hold(server: &str, endpoint: &str) {
     a_deletion_in_between_repeats_it_once(&client).await;
     compactions_repeat_it(&client).await;
     as_many_keys_as_the_server_takes(&client).await;
+    a_fence_is_part_of_the_commit(&client).await;
     contenders_keep_the_sum(server, &client).await;
 }
 
@@ -187,6 +188,38 @@ async fn as_many_keys_as_the_server_takes(client: &Client) {
     let error = more.await.expect_err("one more");
     assert_eq!(error.kind(), ErrorKind::TooManyOps);
     assert_eq!(error.code(), None, "found before sending");
+}
+
+async fn a_fence_is_part_of_the_commit(client: &Client) {
+    let guard = client.lock("fence").await.expect("a lock");
+    let fenced = || client.stm_builder().fence(&guard);
+    let write = async |tx: &mut Transaction, many: u32| {
+        let n: i64 = tx.get("fenced/0").await?.unwrap_or(0);
+        for number in 0..many {
+            tx.put(format!("fenced/{number}"), n + 1);
+        }
+        Result::Ok(())
+    };
+    let all = fenced().run(async |tx| write(tx, 127).await).await;
+    all.expect("as many as the server takes");
+    let again = fenced().commit(async |tx| {
+        write(tx, 1).await?;
+        if tx.attempt() == 1 {
+            client.put("fenced/0", "10").await?;
+        }
+        Ok(())
+    });
+    assert_eq!(again.await.expect("a transaction").attempts, 2);
+    let read = async |tx: &mut Transaction| tx.get::<i64>("fenced/0").await;
+    assert_eq!(fenced().run(read).await.expect("a read"), Some(11));
+
+    client.delete(guard.key()).await.expect("a deletion");
+    let refused = fenced().run(read).await.expect_err("nothing was written");
+    assert_eq!(refused.kind(), ErrorKind::NotHeld);
+    let refused = fenced().run(async |tx| write(tx, 1).await).await;
+    let refused = refused.expect_err("it is lost");
+    assert_eq!(refused.kind(), ErrorKind::NotHeld);
+    assert_eq!(text(client, "fenced/0").await.as_deref(), Some("11"));
 }
 
 async fn contenders_keep_the_sum(server: &str, client: &Client) {

@@ -641,3 +641,74 @@ async fn money_that_is_moved_about_stays_the_same_and_so_does_each_sum_that_is_r
         .map(|kv| kv.value_str().unwrap().parse::<i64>().unwrap());
     assert_eq!(values.sum::<i64>(), 100 * ACCOUNTS as i64);
 }
+
+#[tokio::test]
+async fn a_fenced_transaction_is_done_only_while_the_lock_is_held() {
+    let (_server, client) = started().await;
+    let guard = client.lock("guard").await.unwrap();
+    let add = async |tx: &mut Transaction| {
+        let n: i64 = tx.get("n").await?.unwrap_or(0);
+        tx.put("n", n + 1);
+        etcdkit::Result::Ok(())
+    };
+    let fenced = || client.stm_builder().fence(&guard);
+    let done = fenced().commit(add).await.unwrap();
+    let n = client.get("n").await.unwrap().unwrap();
+    assert_eq!(done.revision, Some(n.mod_revision));
+
+    // A conflict is told from a broken fence.
+    let run = fenced().commit(async |tx| {
+        add(tx).await?;
+        if tx.attempt() == 1 {
+            client.put("n", "10").await?;
+        }
+        Ok(())
+    });
+    assert_eq!(run.await.unwrap().attempts, 2);
+    assert_eq!(value(&client, "n").await.unwrap(), "11");
+
+    // The condition takes one of the operations.
+    let write = async |tx: &mut Transaction, many: u32| {
+        for number in 0..many {
+            tx.put(format!("many/{number}"), 1);
+        }
+        etcdkit::Result::Ok(())
+    };
+    fenced().run(async |tx| write(tx, 127).await).await.unwrap();
+    let error = fenced().run(async |tx| write(tx, 128).await).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::TooManyOps);
+
+    let elsewhere = client.namespaced("app/");
+    let error = elsewhere.stm_builder().fence(&guard).run(add).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidRequest);
+    assert!(!guard.is_lost());
+
+    // Somebody breaks the lock while the closure runs.
+    let tries = AtomicU32::new(0);
+    let run = fenced().run(async |tx| {
+        tries.fetch_add(1, Ordering::Relaxed);
+        client.delete(guard.key()).await?;
+        add(tx).await
+    });
+    let error = run.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotHeld);
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    assert_eq!(tries.into_inner(), 1);
+    assert_eq!(value(&client, "n").await.unwrap(), "11");
+    assert!(guard.is_lost());
+    // Now it is known, so the closure does not even run.
+    let run = fenced().run(async |_| -> etcdkit::Result<()> { panic!("it is lost") });
+    assert_eq!(run.await.unwrap_err().kind(), ErrorKind::NotHeld);
+}
+
+#[tokio::test]
+async fn a_fenced_transaction_that_only_reads_is_checked_too() {
+    let (_server, client) = started().await;
+    let guard = client.lock("guard").await.unwrap();
+    let read = async |tx: &mut Transaction| tx.get::<String>("n").await;
+    let fenced = || client.stm_builder().fence(&guard);
+    assert_eq!(fenced().run(read).await.unwrap(), None);
+    client.delete(guard.key()).await.unwrap();
+    let error = fenced().run(read).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotHeld);
+}

@@ -22,7 +22,8 @@ pub use self::{
     transaction::{Transaction, Written},
     value::{FromValue, IntoValue, ValueError},
 };
-use crate::{Blob, Client, Compare, Error, Result, Revision};
+use super::Held;
+use crate::{Blob, Client, Error, Result, Revision};
 
 /// How often a transaction is tried, if nothing else is said.
 const ATTEMPTS: u32 = 1000;
@@ -106,7 +107,7 @@ impl Client {
             attempts: ATTEMPTS,
             timeout: None,
             max_ops: MAX_OPS,
-            fence: None,
+            held: None,
         }
     }
 }
@@ -137,10 +138,10 @@ pub struct Stm<'a> {
     attempts: u32,
     timeout: Option<Duration>,
     max_ops: usize,
-    fence: Option<Compare>,
+    held: Option<&'a Held>,
 }
 
-impl Stm<'_> {
+impl<'a> Stm<'a> {
     /// How much it may notice of others; [`SerializableSnapshot`](Isolation::SerializableSnapshot)
     /// otherwise.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
@@ -174,6 +175,36 @@ impl Stm<'_> {
     /// `--max-txn-ops`.
     pub fn max_ops(mut self, max_ops: usize) -> Self {
         self.max_ops = max_ops;
+        self
+    }
+
+    /// Commits only if something is still held: a lock, a permit, a leadership. The commit carries the
+    /// condition, also of a transaction that only reads. It counts as one of the
+    /// [operations](Self::max_ops).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().start().await?;
+    /// # let client = etcdkit::Client::connect(server.endpoint()).await?;
+    /// let guard = client.lock("orders").await?;
+    /// client
+    ///     .stm_builder()
+    ///     .fence(&guard)
+    ///     .run(async |tx| {
+    ///         let paid: u32 = tx.get("orders/paid").await?.unwrap_or(0);
+    ///         tx.put("orders/paid", paid + 1);
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// guard.unlock().await?;
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn fence(mut self, held: &'a Held) -> Self {
+        self.held = Some(held);
         self
     }
 
@@ -270,7 +301,7 @@ impl fmt::Debug for Stm<'_> {
             .field("attempts", &self.attempts)
             .field("timeout", &self.timeout)
             .field("max_ops", &self.max_ops)
-            .field("is_fenced", &self.fence.is_some())
+            .field("held", &self.held)
             .finish_non_exhaustive()
     }
 }

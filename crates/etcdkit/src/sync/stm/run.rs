@@ -12,12 +12,13 @@ use super::{
     store::{Answer, Store},
     transaction::{Transaction, Trouble},
 };
-use crate::{Error, ErrorKind, Result, Revision};
+use crate::{Error, ErrorKind, Result, Revision, sync::Held};
 
 /// What goes on between calls of the closure.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct Run<'a> {
     settings: Settings,
+    held: Option<&'a Held>,
     store: Store,
     attempts: Attempts,
     started: Instant,
@@ -46,18 +47,19 @@ enum Lost {
     Compacted,
 }
 
-impl Run {
-    pub(super) fn new(stm: Stm<'_>) -> Self {
+impl<'a> Run<'a> {
+    pub(super) fn new(stm: Stm<'a>) -> Self {
         let now = Instant::now();
         // Around a fenced transaction is another, of one condition and one operation, and servers
         // count the ops of both.
-        let fenced = usize::from(stm.fence.is_some());
+        let fenced = usize::from(stm.held.is_some());
         Self {
             store: Store {
                 client: stm.client.clone(),
                 deadline: stm.timeout.and_then(|timeout| now.checked_add(timeout)),
-                fence: stm.fence,
+                fence: stm.held.map(Held::fence),
             },
+            held: stm.held,
             attempts: Attempts::new(stm.attempts),
             started: now,
             attempt_started: now,
@@ -72,6 +74,9 @@ impl Run {
 
     /// Begins an attempt.
     pub(super) async fn begin(&mut self) -> Result<Transaction> {
+        if let Some(held) = self.held {
+            self.check(held)?;
+        }
         loop {
             let Next { start, fetch } = std::mem::take(&mut self.next);
             self.attempt_started = Instant::now();
@@ -93,6 +98,16 @@ impl Run {
                 _ => return Err(error),
             }
         }
+    }
+
+    /// Fails if the fence is known not to hold, or is not one for this client.
+    fn check(&self, held: &Held) -> Result<()> {
+        // The same name would be another key there, and never be held.
+        if held.session().client().namespace() != self.store.client.namespace() {
+            let message = "what guards the transaction is held in another namespace";
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with_operation("stm"));
+        }
+        held.check().map_err(|error| error.with_operation("stm"))
     }
 
     /// Ends an attempt whose closure has ended like this: the transaction's end, or `None` for another
@@ -137,6 +152,10 @@ impl Run {
         match self.store.commit(&plan).await? {
             Answer::Done(revision) if has_writes => Ok(Some(Some(revision))),
             Answer::Done(revision) => Ok(Some(memory.snapshot().or(Some(revision)))),
+            Answer::NotHeld => Err(match self.held {
+                Some(held) => held.refused().with_operation("stm"),
+                None => Error::new(ErrorKind::NotHeld, "the transaction's fence does not hold"),
+            }),
             Answer::Lost(revision, found) => {
                 let culprit = plan.culprit(&found).cloned();
                 let start = plan.start(revision, found);

@@ -24,6 +24,8 @@ pub(super) enum Answer {
     /// A condition did not hold. The store was at this revision, and this is what the plan's reads and
     /// marks found.
     Lost(Revision, Vec<Found>),
+    /// The fence did not hold.
+    NotHeld,
 }
 
 impl Store {
@@ -92,10 +94,7 @@ impl Store {
         let revision = answer.header.revision;
         let (succeeded, responses) = match &self.fence {
             None => (answer.succeeded, answer.responses),
-            Some(_) if !answer.succeeded => {
-                let message = "what guards the transaction is no longer held";
-                return Err(Error::new(ErrorKind::NotHeld, message).with_operation("stm"));
-            }
+            Some(_) if !answer.succeeded => return Ok(Answer::NotHeld),
             Some(_) => match answer.responses.into_iter().next() {
                 Some(OpResponse::Txn(inner)) => (inner.succeeded, inner.responses),
                 _ => return Err(misshapen()),
