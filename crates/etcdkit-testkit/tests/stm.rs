@@ -307,30 +307,39 @@ async fn a_member_that_is_behind_is_waited_for() {
 async fn a_commit_whose_answer_is_lost_is_told_so_and_not_repeated() {
     for etcd in Binary::all().expect("a real etcd") {
         let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
-        let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
-        let client = Client::connect(proxy.endpoint()).await.expect("a client");
-        for (has_limit, is_cut) in [(true, false), (false, true)] {
-            let before = client.get("n").await.expect("a read");
-            let mut stm = client.stm_builder();
-            if has_limit {
-                stm = stm.timeout(Duration::from_secs(1));
-            }
-            let run = stm.run(async |tx| {
+        let direct = Client::connect(cluster.endpoint()).await.expect("a client");
+        for is_cut in [false, true] {
+            let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
+            let client = Client::connect(proxy.endpoint()).await.expect("a client");
+            direct.put("n", "0").await.expect("a put");
+            let run = client.stm_builder().timeout(Duration::from_secs(3));
+            let run = run.run(async |tx| {
                 let n: i64 = tx.get("n").await?.unwrap_or(0);
                 tx.put("n", n + 1);
-                match is_cut {
-                    true => proxy.cut_after(Direction::ToClient, 1),
-                    false => proxy.set(Direction::ToClient, Conditions::black_hole()),
-                }
+                proxy.set(Direction::ToClient, Conditions::black_hole());
                 Ok(())
             });
-            let error = run.await.expect_err("no answer");
-            assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+            let cut = async {
+                while text(&direct, "n").await.as_deref() != Some("1") {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                if is_cut {
+                    proxy.cut();
+                }
+            };
+            let (ended, ()) = tokio::join!(run, cut);
+            let error = ended.expect_err("no answer");
+            assert_eq!(error.outcome(), Outcome::Unknown, "{etcd}: {error}");
+            let expected = match is_cut {
+                true => ErrorKind::Disconnected,
+                false => ErrorKind::Timeout,
+            };
+            assert_eq!(error.kind(), expected, "{etcd}: {error}");
             proxy.set_both(Conditions::pass());
-            let direct = Client::connect(cluster.endpoint()).await.expect("a client");
-            let version = before.map_or(0, |kv| kv.version);
-            let now = direct.get("n").await.expect("a read").expect("it was sent");
-            assert_eq!(now.version, version + 1, "{etcd}: {error}");
+            // Through the same connections, after whatever may still have been under way.
+            let after = client.put("after", "1").await;
+            after.expect("a put");
+            assert_eq!(text(&direct, "n").await.as_deref(), Some("1"), "{etcd}");
         }
     }
 }

@@ -6,8 +6,12 @@ use std::time::Duration;
 /// read: among few writers, that is the fastest for all of them.
 const AT_ONCE: u32 = 4;
 
-/// How often the waiting time doubles from there on.
-const DOUBLINGS: u32 = 5;
+/// After so many attempts it begins again with some at once. Who has lost often would otherwise pause
+/// for longest, while those who have come later win.
+const ROUND: u32 = 9;
+
+/// How often the waiting time doubles within a round.
+const DOUBLINGS: u32 = 3;
 
 /// No pause is longer.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -46,7 +50,8 @@ impl Attempts {
         if self.made >= self.most {
             return None;
         }
-        let Some(doublings) = self.made.checked_sub(AT_ONCE + 1) else {
+        let in_round = self.made.saturating_sub(1) % ROUND;
+        let Some(doublings) = in_round.checked_sub(AT_ONCE) else {
             return Some(Duration::ZERO);
         };
         let longest = took.saturating_mul(1 << doublings.min(DOUBLINGS));
@@ -69,25 +74,25 @@ mod tests {
     }
 
     #[test]
-    fn the_first_conflicts_are_answered_at_once_and_later_ones_after_longer_and_longer() {
-        for made in 1..=AT_ONCE {
-            assert_eq!(after(made, TOOK, 0.9), Some(Duration::ZERO));
+    fn some_conflicts_are_answered_at_once_and_further_ones_after_longer_and_longer() {
+        let longest = |made| after(made, TOOK, 1.0).unwrap();
+        for round in 0..3 {
+            let before = round * ROUND;
+            for made in 1..=AT_ONCE {
+                assert_eq!(longest(before + made), Duration::ZERO);
+            }
+            let pauses: Vec<_> = (AT_ONCE + 1..=ROUND)
+                .map(|made| longest(before + made))
+                .collect();
+            assert_eq!(pauses, [TOOK, TOOK * 2, TOOK * 4, TOOK * 8, TOOK * 8]);
         }
-        let longest = |more| after(AT_ONCE + more, TOOK, 1.0).unwrap();
-        assert_eq!(longest(1), TOOK);
-        assert_eq!(longest(2), TOOK * 2);
-        assert_eq!(longest(1 + DOUBLINGS), TOOK * 32);
-        assert_eq!(longest(50), TOOK * 32, "no longer than that");
     }
 
     #[test]
     fn a_pause_is_cut_at_random_and_never_endless() {
-        assert_eq!(after(50, TOOK, 0.0), Some(Duration::ZERO));
-        assert_eq!(after(50, TOOK, 0.5), Some(TOOK * 16));
-        assert_eq!(
-            after(50, Duration::MAX, 0.999).map(|it| it <= LONGEST),
-            Some(true)
-        );
+        assert_eq!(after(ROUND, TOOK, 0.0), Some(Duration::ZERO));
+        assert_eq!(after(ROUND, TOOK, 0.5), Some(TOOK * 4));
+        assert!(after(ROUND, Duration::MAX, 0.999).unwrap() <= LONGEST);
     }
 
     #[test]
