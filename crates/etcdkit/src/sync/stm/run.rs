@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
             Answer::Done(revision) if has_writes => Ok(Some(Some(revision))),
             Answer::Done(revision) => Ok(Some(memory.snapshot().or(Some(revision)))),
             Answer::NotHeld => Err(match self.held {
-                Some(held) => held.refused().with_operation("stm"),
+                Some(held) => held.refused().await.with_operation("stm"),
                 None => Error::new(ErrorKind::NotHeld, "the transaction's fence does not hold"),
             }),
             Answer::Lost(revision, found) => {
