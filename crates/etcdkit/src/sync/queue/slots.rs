@@ -43,9 +43,10 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Excluded;
 
-/// Somebody's wish to hold a key, from before waiting until the release begins.
+/// Somebody's wish to hold a key, from before waiting until the release begins; and whether nobody else of
+/// the session had one then.
 #[derive(Debug)]
-pub(super) struct Claim(pub(super) Arc<Slot>);
+pub(super) struct Claim(pub(super) Arc<Slot>, bool);
 
 /// What a claim leads to.
 pub(super) enum Turn {
@@ -75,8 +76,8 @@ impl Slots {
             slot
         });
         // Under the lock, so that of two that exclude each other one sees the other.
-        slot.claims.fetch_add(1, Ordering::Relaxed);
-        Ok(Claim(slot))
+        let is_first = slot.claims.fetch_add(1, Ordering::Relaxed) == 0;
+        Ok(Claim(slot, is_first))
     }
 
     /// Whether somebody of the session wants the key, has it, or is about to delete it.
@@ -139,9 +140,10 @@ impl Claim {
         if let Some(hold) = hold.filter(|hold| !hold.is_over()) {
             return Some(Turn::Share(hold));
         }
-        match self.0.claims.load(Ordering::Relaxed) {
-            0 | 1 => Some(self.turn().await),
-            _ => None,
+        // Not whether there are others now: of two that try at once, each would make way for the other.
+        match self.1 {
+            true => Some(self.turn().await),
+            false => None,
         }
     }
 }
@@ -149,5 +151,18 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.0.claims.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_two_that_try_at_once_the_first_has_its_turn() {
+        let (slots, key) = (Slots::default(), Bytes::from_static(b"l/1"));
+        let [first, second] = [(); 2].map(|()| slots.claim(&key, None).unwrap());
+        assert!(second.turn_now().await.is_none());
+        assert!(matches!(first.turn_now().await, Some(Turn::Enter(_))));
     }
 }
