@@ -64,6 +64,9 @@ impl Session {
 /// by the revision that created the key, holds the lock. By a session that is open, a lock that is free
 /// takes one round trip.
 ///
+/// Whatever is below `NAME/` stands in the queue, however deep, as for etcd's Go client: do not nest names.
+/// Who holds `a/b` and asks for `a` waits for itself.
+///
 /// All keys below `NAME/` are in the queue, as in Go. So a lock `a` and a lock `a/b` are not two locks:
 /// who holds the second is in the way of the first.
 ///

@@ -111,7 +111,8 @@ impl OpenSession {
     }
 
     /// Uses a lease that the program keeps alive. It is revoked when all handles of it are dropped, the
-    /// program's included, if it is one to be revoked.
+    /// program's included, if it is one to be revoked. Make one session of it, and clone that: two sessions
+    /// of one lease have the same keys without knowing of each other, so they do not exclude each other.
     pub fn lease(mut self, lease: Lease) -> Self {
         self.lease = Source::Given(lease);
         self
