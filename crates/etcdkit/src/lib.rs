@@ -56,6 +56,10 @@
 //! [`Client::lease`] grants a lease and keeps it alive; [`Lease::lost`] tells when and why it is lost, no
 //! later than a server can let it go. [`OpenLease::regrant`] grants it anew and puts its keys again.
 //!
+//! Locks ([`Client::lock`], also for [many readers](Client::rwlock) or [so many
+//! holders](Client::semaphore)) and [elections](Client::election) make writes that a past holder cannot, and
+//! [transactions in memory](Client::stm) read and write as if alone: see [`sync`].
+//!
 //! A [user](ClientBuilder::user) is logged in once for all calls and streams, and again before or when a
 //! token ends. Users and roles ([`Client::auth`]), members ([`Client::cluster`]), snapshots and the rest
 //! ([`Client::maintenance`]) are looked after from here, too.

@@ -151,6 +151,22 @@ async fn a_try_that_fails_has_not_been_in_the_queue() {
 }
 
 #[tokio::test]
+async fn a_try_that_nobody_answers_is_an_error_and_not_a_wait() {
+    let server = Server::builder().start().await.unwrap();
+    let client = Client::builder()
+        .endpoint(server.endpoint())
+        .request_timeout(Duration::from_millis(300));
+    let client = client.connect().await.unwrap();
+    let session = client.session().await.unwrap();
+    let silence = server.faults().on(Rpc::KvTxn).hang();
+    let tried = timeout(SOON, session.lock("a").try_lock()).await;
+    let error = tried.expect("an end").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    silence.remove();
+    assert!(session.lock("a").try_lock().await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_dropped_guard_releases_the_lock_also_outside_of_a_runtime() {
     let (_server, client) = cluster().await;
     let session = client.session().await.unwrap();

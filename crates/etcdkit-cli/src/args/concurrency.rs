@@ -50,11 +50,11 @@ With one, it is run with
   ETCD_LOCK_KEY       the key that exists as long as the lock is held
   ETCD_LOCK_REV       the revision at which it was acquired
   ETCDKIT_LOCK_TOKEN  the revision at which the key was made, which grows from holder to holder
-in its environment, the lock is released when it ends, and its exit code is returned. If the lock is lost
-before, the program is told to end by SIGTERM, and made to 3 seconds later.
+in its environment, the lock is released when it ends, and its exit code is returned. If the
+lock is lost before, the program is told to end by SIGTERM, and made to 3 seconds later.
 
-A transaction with the condition create("$ETCD_LOCK_KEY") = "$ETCDKIT_LOCK_TOKEN" does nothing after the lock
-was lost, however late it comes.
+A transaction with the condition create("$ETCD_LOCK_KEY") = "$ETCDKIT_LOCK_TOKEN" does nothing
+after the lock was lost, however late it comes.
 
 Examples:
   etcdkit lock deploy -- ./deploy.sh --fast

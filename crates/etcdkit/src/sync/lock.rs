@@ -1,6 +1,6 @@
 //! Locks that one session holds at a time.
 
-use std::{future::IntoFuture, ops::Deref, time::Duration};
+use std::{fmt, future::IntoFuture, ops::Deref, time::Duration};
 
 use bytes::Bytes;
 
@@ -93,7 +93,7 @@ impl Session {
 ///
 /// Polling panics outside of a tokio runtime: tasks on it keep the lease alive, and release what is
 /// dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a lock is acquired when awaited"]
 pub struct Lock {
     via: Via,
@@ -171,6 +171,16 @@ impl Lock {
     }
 }
 
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("via", &self.via)
+            .field("name", &self.name)
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
+}
+
 impl IntoFuture for Lock {
     type Output = Result<LockGuard>;
     type IntoFuture = Pending<LockGuard>;
@@ -190,7 +200,8 @@ impl IntoFuture for Lock {
 ///
 /// # Errors
 ///
-/// As [`Lock`].
+/// As [`Lock`]; and a failure of the connection or the cluster that outlasts the client's request timeout,
+/// which a wait would go on after.
 #[derive(Clone, Debug)]
 #[must_use = "a lock is acquired when awaited"]
 pub struct TryLock {

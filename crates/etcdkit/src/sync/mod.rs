@@ -13,6 +13,9 @@
 //! | [`Permit`] | keys of its own | [`Client::semaphore`](crate::Client::semaphore) |
 //! | [`Leadership`] | etcd's Go client, `etcdctl elect`, the server's election service | [`Client::election`](crate::Client::election) |
 //!
+//! [Transactions in memory](crate::Client::stm) hold nothing: they read and write as if alone, and run again
+//! where others came in between.
+//!
 //! # Fair, and without a trace
 //!
 //! All of them are queues of keys that are attached to a lease. They are served in the order in which

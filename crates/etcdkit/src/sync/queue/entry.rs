@@ -75,7 +75,7 @@ impl<'a> Entry<'a> {
     }
 
     async fn advance(&mut self) -> Result<Option<Revision>> {
-        let mut patience = Patience::default();
+        let mut patience = Patience::of(self.place.bid());
         let mut is_suspected = false;
         loop {
             let Self {

@@ -108,7 +108,8 @@ pub(super) async fn acquire(via: Via, want: Want, wait: Option<Duration>) -> Res
 ///
 /// # Errors
 ///
-/// As [`acquire`]; `wait` limits the time for the requests.
+/// As [`acquire`], and temporary ones of its requests, which are not sent again; `wait` limits the time
+/// for all of them.
 pub(super) async fn try_acquire(
     via: Via,
     want: Want,
@@ -164,7 +165,7 @@ async fn queue(via: &Via, want: &Want, bid: Bid, trail: &Trail) -> Result<Option
 
 async fn turn(session: &Session, want: &Want, bid: Bid, trail: &Trail) -> Result<Option<Held>> {
     let lease = session.id();
-    let mut patience = Patience::default();
+    let mut patience = Patience::of(bid);
     let key = loop {
         if !want.is_numbered {
             break plain(&want.prefix, lease);

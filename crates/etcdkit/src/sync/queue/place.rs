@@ -155,6 +155,10 @@ impl Place {
         }
     }
 
+    pub(super) fn bid(&self) -> Bid {
+        self.bid
+    }
+
     pub(super) fn step(&self) -> Step {
         match self.state.clone() {
             State::Outside { newest } => Step::Enter { newest },
