@@ -167,6 +167,23 @@ async fn permits_of_an_earlier_run_are_had_once_each() {
 }
 
 #[tokio::test]
+async fn a_permit_of_an_earlier_run_is_not_forgotten_when_taking_it_up_fails() {
+    let (server, client) = cluster().await;
+    let session = client.session().await.unwrap();
+    let permit = session.semaphore("s", 1).acquire().await.unwrap();
+    let session = restarted(session).await;
+    drop(permit);
+
+    let refused = server.faults().on(Rpc::KvTxn);
+    let refused = refused.fail(EtcdError::PermissionDenied);
+    let denied = soon(session.semaphore("s", 1).acquire()).await;
+    assert_eq!(denied.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    refused.remove();
+    // It would wait for itself.
+    drop(soon(session.semaphore("s", 1).acquire()).await.unwrap());
+}
+
+#[tokio::test]
 async fn who_reads_since_before_a_restart_is_not_left_waiting_for_itself_to_write() {
     let (_server, client) = cluster().await;
     let session = client.session().await.unwrap();

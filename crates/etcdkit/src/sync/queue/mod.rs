@@ -166,14 +166,16 @@ async fn queue(via: &Via, want: &Want, bid: Bid, trail: &Trail) -> Result<Option
 async fn turn(session: &Session, want: &Want, bid: Bid, trail: &Trail) -> Result<Option<Held>> {
     let lease = session.id();
     let mut patience = Patience::of(bid);
-    let key = loop {
-        if !want.is_numbered {
-            break plain(&want.prefix, lease);
-        }
+    let mut number = None;
+    while want.is_numbered && number.is_none() {
         match session.numbers().next(session, &want.prefix).await {
-            Ok(number) => break numbered(&want.prefix, lease, number),
+            Ok(next) => number = Some(next),
             Err(error) => patience.bear(error).await?,
         }
+    }
+    let key = match &number {
+        Some(number) => number.key(),
+        None => plain(&want.prefix, lease),
     };
     let excluded = want.excludes.as_ref().map(|prefix| plain(prefix, lease));
     loop {
@@ -193,7 +195,11 @@ async fn turn(session: &Session, want: &Want, bid: Bid, trail: &Trail) -> Result
             Some(Turn::Enter(permit)) => {
                 let entry = Entry::new(session, trail, want, bid, claim, permit);
                 let entry = entry.excluding(excluded);
-                return Ok(entry.admission().await?.map(Held::first));
+                let hold = entry.admission().await?;
+                if let (Some(_), Some(number)) = (&hold, number) {
+                    number.take();
+                }
+                return Ok(hold.map(Held::first));
             }
         }
     }

@@ -1,14 +1,16 @@
 //! The numbers that tell places of one session apart.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map},
-    sync::atomic::{AtomicU64, Ordering},
+    collections::{HashMap, VecDeque},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
-use tokio::sync::Mutex;
 
-use super::plain;
+use super::{numbered, plain};
 use crate::{KeyRange, Result, SortOrder, SortTarget, sync::Session};
 
 /// The numbers of a session.
@@ -22,31 +24,75 @@ pub(in crate::sync) struct Numbers {
     left: Mutex<HashMap<Bytes, VecDeque<u64>>>,
 }
 
+/// The number of a place that is to be taken.
+///
+/// Until it is [taken](Self::take), one from before a restart is given back when this is dropped: its key may
+/// be there still, and the session would wait for it.
+#[derive(Debug)]
+pub(super) struct Number<'a> {
+    session: &'a Session,
+    prefix: &'a Bytes,
+    value: u64,
+    is_left: bool,
+}
+
 impl Numbers {
     /// The number of the next place whose key begins like this.
     ///
     /// # Errors
     ///
     /// Those of a range read, which is made once if the lease is not a new one.
-    pub(super) async fn next(&self, session: &Session, prefix: &Bytes) -> Result<u64> {
-        if session.is_exclusive() {
-            return Ok(self.fresh());
+    pub(super) async fn next<'a>(
+        &self,
+        session: &'a Session,
+        prefix: &'a Bytes,
+    ) -> Result<Number<'a>> {
+        let is_unknown = !session.is_exclusive() && !self.left().contains_key(prefix);
+        if is_unknown {
+            let found = find(session, prefix).await?;
+            let highest = found.iter().copied().max().unwrap_or(0);
+            self.last.fetch_max(highest, Ordering::Relaxed);
+            // Another task may have been faster, and some may be taken already.
+            self.left().entry(prefix.clone()).or_insert(found);
         }
-        let mut left = self.left.lock().await;
-        let numbers = match left.entry(prefix.clone()) {
-            hash_map::Entry::Occupied(known) => known.into_mut(),
-            hash_map::Entry::Vacant(unknown) => {
-                let found = find(session, prefix).await?;
-                let highest = found.iter().copied().max().unwrap_or(0);
-                self.last.fetch_max(highest, Ordering::Relaxed);
-                unknown.insert(found)
-            }
-        };
-        Ok(numbers.pop_front().unwrap_or_else(|| self.fresh()))
+        let left = self.left().get_mut(prefix).and_then(VecDeque::pop_front);
+        Ok(Number {
+            session,
+            prefix,
+            value: left.unwrap_or_else(|| self.fresh()),
+            is_left: left.is_some(),
+        })
     }
 
     fn fresh(&self) -> u64 {
         self.last.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    fn left(&self) -> MutexGuard<'_, HashMap<Bytes, VecDeque<u64>>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Number<'_> {
+    /// The key of the place.
+    pub(super) fn key(&self) -> Bytes {
+        numbered(self.prefix, self.session.id(), self.value)
+    }
+
+    /// The place has it for good.
+    pub(super) fn take(mut self) {
+        self.is_left = false;
+    }
+}
+
+impl Drop for Number<'_> {
+    fn drop(&mut self) {
+        if !self.is_left {
+            return;
+        }
+        if let Some(left) = self.session.numbers().left().get_mut(self.prefix) {
+            left.push_front(self.value);
+        }
     }
 }
 
