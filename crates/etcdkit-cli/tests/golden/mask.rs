@@ -71,6 +71,7 @@ impl Mask {
             stdout = without_digits(&stdout);
         }
         if case.unordered {
+            stdout = with_members_sorted(&stdout);
             let mut words: Vec<_> = stdout.split_inclusive(['"', ',', '\n', ' ']).collect();
             words.sort_unstable();
             stdout = words.concat();
@@ -103,6 +104,27 @@ fn visible(text: &str) -> String {
         }
     }
     out
+}
+
+/// Sorts lists of members, which come by their ids, so that what stands between them stays where it is.
+fn with_members_sorted(text: &str) -> String {
+    let lists = [
+        ("ETCD_INITIAL_CLUSTER=\"", ",", "\"\n"),
+        ("\"members\":[{", "},{", "}]"),
+    ];
+    let mut text = text.to_owned();
+    for (start, between, end) in lists {
+        let Some((before, rest)) = text.split_once(start) else {
+            continue;
+        };
+        let Some((list, after)) = rest.split_once(end) else {
+            continue;
+        };
+        let mut members: Vec<_> = list.split(between).collect();
+        members.sort_unstable();
+        text = format!("{before}{start}{}{end}{after}", members.join(between));
+    }
+    text
 }
 
 /// Columns are as wide as the ids in them.
