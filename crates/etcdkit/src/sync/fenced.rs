@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::Held;
+use super::{Held, answer::misshapen};
 use crate::{
-    Blob, Compare, DeleteResponse, Error, ErrorKind, KeyRange, LeaseId, Op, OpResponse, Outcome,
-    PutResponse, Result, TxnResponse,
+    Blob, Compare, DeleteResponse, KeyRange, LeaseId, Op, OpResponse, PutResponse, Result,
+    TxnResponse,
 };
 
 /// What awaiting a fenced request gives.
@@ -20,7 +20,7 @@ type Sending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 ///
 /// # Errors
 ///
-/// [`NotHeld`](ErrorKind::NotHeld) if it is no longer held: nothing was done. This is told apart from
+/// [`NotHeld`](crate::ErrorKind::NotHeld) if it is no longer held: nothing was done. This is told apart from
 /// conditions of one's own that do not hold, which make [`TxnResponse::succeeded`] false. Otherwise those
 /// of [`Txn`](crate::Txn); with conditions of its own it is a transaction inside of a transaction.
 ///
@@ -105,7 +105,7 @@ impl<'a> IntoFuture for FencedTxn<'a> {
 ///
 /// # Errors
 ///
-/// [`NotHeld`](ErrorKind::NotHeld) if it is no longer held: nothing was written. Otherwise those of
+/// [`NotHeld`](crate::ErrorKind::NotHeld) if it is no longer held: nothing was written. Otherwise those of
 /// [`Put`](crate::Put).
 #[derive(Debug)]
 #[must_use = "a put is sent when awaited"]
@@ -181,7 +181,7 @@ impl<'a> IntoFuture for FencedPut<'a> {
 ///
 /// # Errors
 ///
-/// [`NotHeld`](ErrorKind::NotHeld) if it is no longer held: nothing was deleted. Otherwise those of
+/// [`NotHeld`](crate::ErrorKind::NotHeld) if it is no longer held: nothing was deleted. Otherwise those of
 /// [`Delete`](crate::Delete).
 #[derive(Debug)]
 #[must_use = "a delete is sent when awaited"]
@@ -266,10 +266,5 @@ async fn send<T>(
     if !answer.succeeded {
         return Err(held.refused().await.with_operation(operation));
     }
-    read(answer).ok_or_else(|| {
-        let what = "the answer to a transaction does not fit its operations";
-        Error::new(ErrorKind::Protocol, what)
-            .with_outcome(Outcome::Unknown)
-            .with_operation(operation)
-    })
+    read(answer).ok_or_else(|| misshapen().with_operation(operation))
 }

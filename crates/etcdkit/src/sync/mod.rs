@@ -23,6 +23,7 @@
 //! is dropped, too long or its session is lost, leaves no key behind. Waits survive whatever the lease
 //! survives: broken connections, elections, compactions.
 
+mod answer;
 mod election;
 mod fenced;
 mod held;

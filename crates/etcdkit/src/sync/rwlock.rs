@@ -6,10 +6,11 @@ use bytes::Bytes;
 
 use super::{
     Held, Holder, Session,
+    answer::range,
     queue::{Want, acquire, try_acquire},
     session::Via,
 };
-use crate::{Blob, Client, KeyRange, KeyValue, Op, OpResponse, Result, SortOrder, SortTarget};
+use crate::{Blob, Client, KeyRange, KeyValue, Op, Result, SortOrder, SortTarget};
 
 impl Client {
     /// A lock that many readers hold, or one writer, by its name. Nothing is sent yet; see [`RwLock`].
@@ -164,17 +165,14 @@ impl RwLock {
     /// As [`Client::txn`].
     pub async fn holders(&self) -> Result<RwLockHolders> {
         let oldest = |role: Role| {
-            let range = Op::range(KeyRange::prefix(role.directory(&self.name)));
-            range.sort_by(SortTarget::CreateRevision, SortOrder::Ascending)
+            let keys = KeyRange::prefix(role.directory(&self.name));
+            Op::range(keys).sort_by(SortTarget::CreateRevision, SortOrder::Ascending)
         };
         let found = self.via.client().txn();
         let found = found.then([oldest(Role::Writer).limit(1), oldest(Role::Reader)]);
-        let mut found = found.await?.responses.into_iter().map(|found| match found {
-            OpResponse::Range(found) => found.kvs,
-            _ => Vec::new(),
-        });
-        let writer = found.next().and_then(|writers| writers.into_iter().next());
-        Ok(RwLockHolders::of(writer, found.next().unwrap_or_default()))
+        let mut found = found.await?.responses.into_iter();
+        let writer = range(found.next())?.kvs.into_iter().next();
+        Ok(RwLockHolders::of(writer, range(found.next())?.kvs))
     }
 
     fn acquire(&self, role: Role) -> impl Future<Output = Result<Held>> + Send + 'static + use<> {

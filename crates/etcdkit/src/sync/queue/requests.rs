@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::place::{Checked, Entered, Own, Rival};
 use crate::{
-    Client, Compare, Error, ErrorKind, KeyRange, KeyValue, LeaseId, Op, OpResponse, RangeResponse,
-    Result, Revision, SortOrder, SortTarget,
+    Client, Compare, KeyRange, KeyValue, LeaseId, Op, RangeResponse, Result, Revision, SortOrder,
+    SortTarget, sync::answer::range,
 };
 
 /// Where a place is, and all that is needed to take it.
@@ -165,14 +165,4 @@ pub(super) async fn remove(
         .then([Op::delete(key)])
         .await?;
     Ok((answer.header.revision, answer.succeeded))
-}
-
-fn range(response: Option<OpResponse>) -> Result<RangeResponse> {
-    match response {
-        Some(OpResponse::Range(range)) => Ok(range),
-        _ => Err(Error::new(
-            ErrorKind::Protocol,
-            "the answer to a transaction does not fit its operations",
-        )),
-    }
 }

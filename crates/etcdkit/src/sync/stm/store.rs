@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::memory::{Condition, Found, Plan, Source, Write};
 use crate::{
     Client, Compare, Error, ErrorKind, KeyRange, Op, OpResponse, Outcome, Result, Revision,
+    sync::answer::misshapen,
 };
 
 /// Where to ask, until when, and what must hold for every commit.
@@ -97,7 +98,7 @@ impl Store {
             Some(_) if !answer.succeeded => return Ok(Answer::NotHeld),
             Some(_) => match answer.responses.into_iter().next() {
                 Some(OpResponse::Txn(inner)) => (inner.succeeded, inner.responses),
-                _ => return Err(misshapen()),
+                _ => return Err(misshapen().with_operation("stm")),
             },
         };
         if succeeded {
@@ -145,15 +146,8 @@ fn found(responses: Vec<OpResponse>, asked: usize) -> Result<Vec<Found>> {
         .collect();
     match found.len() == asked {
         true => Ok(found),
-        false => Err(misshapen()),
+        false => Err(misshapen().with_operation("stm")),
     }
-}
-
-fn misshapen() -> Error {
-    let message = "the answer to a transaction does not fit its operations";
-    Error::new(ErrorKind::Protocol, message)
-        .with_outcome(Outcome::Unknown)
-        .with_operation("stm")
 }
 
 impl From<&Condition> for Compare {
