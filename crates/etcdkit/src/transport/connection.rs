@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -40,6 +40,9 @@ const PINGS_UNHEARD: u32 = 2;
 
 /// How long a connection on which a request went unanswered may take to answer a ping.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A timer that is later than this says that the process stood still.
+const STALL: Duration = Duration::from_millis(250);
 
 /// A connection that has shown that the other side is alive.
 #[derive(Debug)]
@@ -304,10 +307,10 @@ impl Pulse {
             } else {
                 pings.timeout
             };
-            match timeout(within, ping_pong.ping(h2::Ping::opaque())).await {
-                Ok(Ok(_)) => self.health.alive(),
-                Ok(Err(error)) => return io::Error::other(error),
-                Err(_) => {
+            match answer_within(within, ping_pong.ping(h2::Ping::opaque())).await {
+                Some(Ok(_)) => self.health.alive(),
+                Some(Err(error)) => return io::Error::other(error),
+                None => {
                     self.health.silent();
                     let what = format!("no answer to a ping within {within:?}");
                     return io::Error::new(io::ErrorKind::TimedOut, what);
@@ -317,7 +320,55 @@ impl Pulse {
     }
 }
 
+/// What is answered within a time, or `None`.
+///
+/// If this process itself stood still meanwhile, the answer may well be there, unread, when the time is
+/// found to be over. So it then has that time once more.
+async fn answer_within<T>(within: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    let mut answer = pin!(answer);
+    for _ in 0..2 {
+        let began = Instant::now();
+        match timeout(within, &mut answer).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if began.elapsed() < within + STALL => return None,
+            Err(_) => {}
+        }
+    }
+    None
+}
+
 fn no_ping_handle() -> ConnectError {
     let source = io::Error::other("a fresh connection has no ping handle");
     ConnectError::Dial(DialError { source, tls: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, thread};
+
+    use tokio::{sync::oneshot, time::sleep};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_came_while_the_process_stood_still_is_heard() {
+        let within = Duration::from_millis(50);
+        let (answer, answered) = oneshot::channel();
+        let stall = tokio::spawn(async move {
+            thread::sleep(within + 2 * STALL);
+            // Whoever waits is told first that its time is over.
+            sleep(Duration::from_millis(5)).await;
+            answer.send(()).expect("somebody waits");
+        });
+        assert_eq!(answer_within(within, answered).await, Some(Ok(())));
+        stall.await.expect("the stall is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_not_waited_for_twice() {
+        let within = Duration::from_secs(2);
+        let began = Instant::now();
+        assert_eq!(answer_within(within, pending::<()>()).await, None);
+        assert!(began.elapsed() < within + STALL);
+    }
 }
