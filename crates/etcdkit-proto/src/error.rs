@@ -139,6 +139,9 @@ const OTHER_TEXTS: &[(&str, EtcdError)] = &[
     ),
 ];
 
+/// What a server's gRPC says of a request that is too large even to be read; the sizes follow.
+const TOO_LARGE_TO_READ: &str = "grpc: received message larger than max";
+
 impl EtcdError {
     /// The code a real server puts on the wire, which differs from [`code`](Self::code) where etcd
     /// returns the client-side form of the error and gRPC then knows no code for it.
@@ -152,6 +155,9 @@ impl EtcdError {
     /// The error that has exactly this text, or one of the other texts that some servers send for
     /// it.
     pub fn from_text(text: &str) -> Option<Self> {
+        if text.starts_with(TOO_LARGE_TO_READ) {
+            return Some(Self::RequestTooLarge);
+        }
         let row = Self::ALL.iter().find(|error| error.text() == text);
         row.copied().or_else(|| {
             let mut others = OTHER_TEXTS.iter();
@@ -249,6 +255,13 @@ mod tests {
             assert_ne!(error.text(), *text);
         }
         assert_eq!(EtcdError::from_text("etcdserver: no such text"), None);
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_read_is_too_large() {
+        let text = "grpc: received message larger than max (900007 vs. 525288)";
+        let error = EtcdError::from_text(text);
+        assert_eq!(error, Some(EtcdError::RequestTooLarge));
     }
 
     #[test]
