@@ -1,11 +1,13 @@
 //! What can go wrong, and what is known about it afterwards.
 
+mod kind;
 mod story;
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use etcdkit_proto::{Code as WireCode, EtcdError, for_each_etcd_error};
+use etcdkit_proto::{Code as WireCode, EtcdError};
 
+pub use self::kind::ErrorKind;
 pub(crate) use self::story::Story;
 use crate::policy::is_passing;
 
@@ -59,75 +61,6 @@ pub enum Outcome {
     /// writing again, or make the write conditional (a transaction that compares revisions).
     Unknown,
 }
-
-macro_rules! define_kinds {
-    ($($name:ident $code:ident $text:literal $doc:literal;)*) => {
-        /// What kind of failure an [`Error`] is.
-        ///
-        /// The first kinds are found by the client; the others are etcd's own errors, one kind for
-        /// each text a server can send.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum ErrorKind {
-            /// The request is wrong and was not sent.
-            InvalidRequest,
-            /// The client's configuration is wrong: an endpoint, a certificate, a limit.
-            InvalidConfig,
-            /// No endpoint could be reached; the causes are in the message and the source.
-            Connect,
-            /// No endpoint could be reached because TLS failed: wrong certificate, name or scheme.
-            Tls,
-            /// The deadline passed before an answer came.
-            Timeout,
-            /// The connection broke after the request had been sent.
-            Disconnected,
-            /// The peer's answer is not what an etcd server sends.
-            Protocol,
-            /// A snapshot that arrived is not what the server sent: it is cut short or too long, or its
-            /// digest differs.
-            SnapshotCorrupt,
-            /// A local file could not be written; the source says why.
-            Io,
-            /// The answer is larger than the client's `max_receive_bytes`.
-            ResponseTooLarge,
-            /// The store is behind what was already seen of it: it was restored from a backup.
-            WentBackwards,
-            /// An endpoint belongs to another cluster than the others.
-            OtherCluster,
-            /// The program did not take what a watch delivered fast enough.
-            Overflow,
-            /// What was to be done with it is no longer held: a lock, a permit or a leadership was lost or
-            /// given up, so a write that it guards was not done.
-            NotHeld,
-            /// The lease of a session is lost, and with it whatever was held or waited for by the session.
-            SessionLost,
-            /// A transaction in memory met other writers each time it was tried.
-            Conflict,
-            /// A value is not what the program wants to read it as.
-            Decode,
-            /// The client was closed.
-            Closed,
-            /// A server is older than the client was told to accept.
-            OldCluster,
-            /// The server does not know the request: it is too old, or not etcd.
-            Unimplemented,
-            /// Another error of the server; see [`Error::code`] and [`Error::message`].
-            Server,
-            $(#[doc = $doc] #[doc = ""] #[doc = concat!("Sent as `", $text, "`.")] $name,)*
-        }
-
-        impl From<EtcdError> for ErrorKind {
-            fn from(error: EtcdError) -> Self {
-                match error {
-                    $(EtcdError::$name => Self::$name,)*
-                    _ => Self::Server,
-                }
-            }
-        }
-    };
-}
-
-for_each_etcd_error!(define_kinds);
 
 /// A gRPC status code, as the server sent it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -199,7 +132,7 @@ impl Error {
 
     /// What to do about the failure, where there is a general answer.
     pub fn hint(&self) -> Option<&'static str> {
-        hint(self.kind())
+        self.kind().hint()
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -342,46 +275,6 @@ impl StdError for Error {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct Shared(Arc<Error>);
-
-/// Advice that holds for every failure of a kind.
-fn hint(kind: ErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        ErrorKind::Connect => "check that an etcd server listens on the endpoints",
-        ErrorKind::Tls => {
-            "check the endpoint's scheme, the CA file and that the certificate names the host"
-        }
-        ErrorKind::Timeout => "check the server's load and health, or raise the request timeout",
-        ErrorKind::SnapshotCorrupt => "fetch the snapshot again",
-        ErrorKind::Protocol => "check that the endpoint is etcd's client URL",
-        ErrorKind::Unimplemented => "the server is too old for this request",
-        ErrorKind::ResponseTooLarge => {
-            "read in pages with scan(), or raise max_receive_bytes of the client"
-        }
-        ErrorKind::RequestTooLarge => {
-            "split the request, or raise --max-request-bytes of the server"
-        }
-        ErrorKind::TooManyOps => "split the transaction, or raise --max-txn-ops of the server",
-        ErrorKind::EmptyKey => "give a key of at least one byte",
-        ErrorKind::Compacted => "read at a newer revision",
-        ErrorKind::NoSpace => "compact, defragment, then disarm the NOSPACE alarm",
-        ErrorKind::NotHeld => "stop what relies on it, and acquire it anew",
-        ErrorKind::SessionLost => "open a new session",
-        ErrorKind::Conflict => "try again later, or allow more attempts",
-        ErrorKind::NoLeader => "wait for an election, or restore the cluster's quorum",
-        ErrorKind::NotSupportedForLearner => "add the endpoint of a voting member",
-        ErrorKind::LeaseNotFound => "the lease has expired or was revoked; grant a new one",
-        ErrorKind::AuthFailed => "check the user's name and password",
-        ErrorKind::UserEmpty => {
-            "the cluster wants to know who asks: give the client a user or a token"
-        }
-        ErrorKind::InvalidAuthToken => "give the client a token that is still valid",
-        ErrorKind::AuthOldRevision => {
-            "users or roles have changed since the token was made: give the client a new one"
-        }
-        ErrorKind::PermissionDenied => "grant the user a role that allows this",
-        _ => return None,
-    })
-}
 
 #[cfg(test)]
 mod tests {
