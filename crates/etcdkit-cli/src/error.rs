@@ -221,7 +221,12 @@ pub(crate) fn story(error: &etcdkit::Error) -> String {
 fn hint(error: &etcdkit::Error) -> Option<String> {
     let unsure = (error.outcome() == Outcome::Unknown)
         .then_some("the request may have been applied: read before writing again");
-    let hints: Vec<_> = error.hint().into_iter().chain(unsure).collect();
+    let start = (error.kind() == ErrorKind::Connect)
+        .then_some("`etcdkit serve` runs one on 127.0.0.1:2379");
+    let hints: Vec<_> = [error.hint(), start, unsure]
+        .into_iter()
+        .flatten()
+        .collect();
     (!hints.is_empty()).then(|| hints.join("; "))
 }
 

@@ -7,11 +7,23 @@ use clap::{Arg, ArgMatches, Command};
 
 use crate::error::Failure;
 
-const COMMANDS: [&str; 3] = ["check", "completion", "make-mirror"];
+/// Each with what to do instead.
+const COMMANDS: [(&str, &str); 4] = [
+    ("check", ETCDCTL),
+    ("completion", ETCDCTL),
+    ("make-mirror", ETCDCTL),
+    // Of etcdctl 3.4, which reads the files of a stopped member.
+    (
+        "migrate",
+        "`etcdkit v2 migrate --to ENDPOINT` copies the keys of a running server",
+    ),
+];
+
+const ETCDCTL: &str = "until it is, etcdctl has it";
 
 /// Adds the names, hidden from help and with any arguments.
 pub(super) fn add(command: Command) -> Command {
-    command.subcommands(COMMANDS.map(|name| {
+    command.subcommands(COMMANDS.map(|(name, _)| {
         let rest = Arg::new("rest")
             .num_args(0..)
             .trailing_var_arg(true)
@@ -26,8 +38,7 @@ pub(super) fn add(command: Command) -> Command {
 /// Why such a command is not run.
 pub(super) fn refusal(matches: &ArgMatches) -> Option<Failure> {
     let name = matches.subcommand_name()?;
-    COMMANDS.contains(&name).then(|| {
-        let text = format!("the command `{name}` is not in this version of etcdkit");
-        Failure::unsupported(text).hint("until it is, etcdctl has it")
-    })
+    let (name, instead) = COMMANDS.iter().find(|(known, _)| *known == name)?;
+    let text = format!("the command `{name}` is not in this version of etcdkit");
+    Some(Failure::unsupported(text).hint(*instead))
 }
