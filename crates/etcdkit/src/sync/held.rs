@@ -61,11 +61,13 @@ impl Held {
     ///
     /// Those of a transaction. Giving it up goes on in the background then, and when the future is
     /// dropped.
-    pub(super) async fn release(self) -> Result<bool> {
-        self.hold.release().await
+    pub(super) async fn release(self, operation: &'static str) -> Result<bool> {
+        let released = self.hold.release().await;
+        released.map_err(|error| error.with_operation(operation))
     }
 
-    /// The key that stands for the hold, attached to the session's lease.
+    /// The key that stands for the hold, attached to the session's lease. Who writes to it attaches it again:
+    /// without the lease it would stay when the session is lost, and everybody would wait for it.
     pub fn key(&self) -> &Bytes {
         &self.hold.status().key
     }

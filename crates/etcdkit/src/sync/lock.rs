@@ -65,16 +65,16 @@ impl Session {
 /// takes one round trip.
 ///
 /// Whatever is below `NAME/` stands in the queue, however deep, as for etcd's Go client: do not nest names.
-/// Who holds `a/b` and asks for `a` waits for itself.
-///
-/// All keys below `NAME/` are in the queue, as in Go. So a lock `a` and a lock `a/b` are not two locks:
-/// who holds the second is in the way of the first.
+/// A lock `a/b` is in the way of a lock `a`, and who holds the former and asks for the latter waits for itself.
 ///
 /// # Waiting
 ///
 /// Whoever waits watches the key before its own, so that a release wakes one waiter, and reads the queue
-/// again, together with its own key, before it takes the lock for its own. Waits go on through broken
-/// connections, elections and compactions, as long as the lease is kept alive.
+/// again, together with its own key, before it takes the lock for its own. So a lock is handed over with one
+/// message and one round trip after it. The message alone would not do: each key has a watch of its own, and
+/// that nothing was told of the own key does not say that nothing has happened to it; one watch of all keys
+/// would say so, and wake everybody each time. Waits go on through broken connections, elections and
+/// compactions, as long as the lease is kept alive.
 ///
 /// # Errors
 ///
@@ -151,7 +151,7 @@ impl Lock {
     }
 
     fn directory(&self) -> Bytes {
-        [&self.name[..], b"/"].concat().into()
+        queue::directory(&self.name)
     }
 
     fn want(self, operation: &'static str) -> (Via, Want) {
@@ -253,8 +253,7 @@ impl LockGuard {
     ///
     /// When the future is dropped, the lock is released in the background.
     pub async fn unlock(self) -> Result<bool> {
-        let released = self.held.release().await;
-        released.map_err(|error| error.with_operation("unlock"))
+        self.held.release("unlock").await
     }
 }
 

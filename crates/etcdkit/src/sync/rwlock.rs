@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Held, Holder, Session,
     answer::range,
-    queue::{Want, acquire, try_acquire},
+    queue::{Want, acquire, directory, try_acquire},
     session::Via,
 };
 use crate::{Blob, Client, KeyRange, KeyValue, Op, Result, SortOrder, SortTarget};
@@ -237,7 +237,7 @@ impl Role {
     fn rivals(self, name: &[u8]) -> KeyRange<'static> {
         KeyRange::prefix(match self {
             Self::Reader => Self::Writer.directory(name),
-            Self::Writer => [name, b"/"].concat().into(),
+            Self::Writer => directory(name),
         })
     }
 }
@@ -291,7 +291,7 @@ impl ReadGuard {
     /// Those of a [transaction](Client::txn). The release goes on in the background then, and when the future
     /// is dropped.
     pub async fn unlock(self) -> Result<bool> {
-        self.held.release().await
+        self.held.release("read unlock").await
     }
 }
 
@@ -322,7 +322,7 @@ impl WriteGuard {
     /// Those of a [transaction](Client::txn). The release goes on in the background then, and when the future
     /// is dropped.
     pub async fn unlock(self) -> Result<bool> {
-        self.held.release().await
+        self.held.release("write unlock").await
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Held, Holder, Session,
-    queue::{Want, acquire, holders, try_acquire},
+    queue::{Want, acquire, directory, holders, try_acquire},
     session::Via,
 };
 use crate::{Blob, Client, Error, KeyRange, Result};
@@ -176,7 +176,7 @@ impl Semaphore {
     }
 
     fn prefix(&self) -> Bytes {
-        [&self.name[..], b"/"].concat().into()
+        directory(&self.name)
     }
 
     fn range(&self) -> KeyRange<'static> {
@@ -213,7 +213,7 @@ impl Permit {
     /// Those of a [transaction](Client::txn). It is then given back in the background, and when the future
     /// is dropped, too.
     pub async fn release(self) -> Result<bool> {
-        self.held.release().await
+        self.held.release("release permit").await
     }
 }
 

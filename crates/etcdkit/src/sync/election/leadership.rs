@@ -58,8 +58,7 @@ impl Leadership {
     ///
     /// Those of a transaction. Resigning goes on in the background then, and when the future is dropped.
     pub async fn resign(self) -> Result<bool> {
-        let resigned = self.held.release().await;
-        resigned.map_err(|error| error.with_operation("resign"))
+        self.held.release("resign").await
     }
 }
 

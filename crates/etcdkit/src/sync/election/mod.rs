@@ -18,7 +18,7 @@ pub use self::{
 };
 use super::{
     Session,
-    queue::{Want, holders, take_up},
+    queue::{Want, directory, holders, take_up},
     session::Via,
 };
 use crate::{Blob, Client, Error, KeyRange, Result};
@@ -78,7 +78,7 @@ impl Election {
     fn new(via: Via, name: &[u8]) -> Self {
         Self {
             via,
-            prefix: [name, b"/"].concat().into(),
+            prefix: directory(name),
         }
     }
 

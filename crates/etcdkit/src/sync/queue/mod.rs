@@ -20,6 +20,7 @@
 mod departure;
 mod entry;
 mod hold;
+mod keys;
 mod leaving;
 #[cfg(test)]
 mod model;
@@ -42,6 +43,7 @@ use tokio::{
 
 use self::{
     entry::Entry,
+    keys::plain,
     patience::Patience,
     place::Bid,
     slots::{Excluded, Turn},
@@ -49,13 +51,14 @@ use self::{
 };
 pub(super) use self::{
     hold::{Hold, Status},
+    keys::directory,
     numbers::Numbers,
     requests::look,
     slots::Slots,
     take_up::take_up,
 };
 use super::{Held, Session, session::Via};
-use crate::{Client, Error, ErrorKind, KeyRange, KeyValue, LeaseId, Result, SortOrder, SortTarget};
+use crate::{Client, Error, ErrorKind, KeyRange, KeyValue, Result, SortOrder, SortTarget};
 
 /// What somebody queues for.
 #[derive(Clone, Debug)]
@@ -223,17 +226,4 @@ pub(super) async fn holders(
         .linearizable()
         .await?;
     Ok(answer.kvs)
-}
-
-fn plain(prefix: &[u8], lease: LeaseId) -> Bytes {
-    let mut key = prefix.to_vec();
-    // Without leading zeros, as Go prints it.
-    key.extend(format!("{:x}", lease.0).into_bytes());
-    key.into()
-}
-
-fn numbered(prefix: &[u8], lease: LeaseId, number: u64) -> Bytes {
-    let mut key = prefix.to_vec();
-    key.extend(format!("{:x}-{number}", lease.0).into_bytes());
-    key.into()
 }

@@ -10,30 +10,31 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{numbered, plain};
+use super::keys::{number, numbered, numbered_by};
 use crate::{KeyRange, Result, SortOrder, SortTarget, sync::Session};
 
 /// The numbers of a session.
 ///
 /// The places that a lease has from before a restart are taken up again, the oldest first: the session
-/// would have to wait for them otherwise, and keeps them alive itself.
+/// would have to wait for them otherwise, and keeps them alive itself. So are the numbers of places that were
+/// given up while they were queued for: a request that may put such a key yet is waited for as long as
+/// the session lives, once for each key.
 #[derive(Debug, Default)]
 pub(in crate::sync) struct Numbers {
     last: AtomicU64,
-    /// Of places that nobody has taken up yet, by what their keys begin with.
+    /// Those to take before new ones, by what the keys begin with.
     left: Mutex<HashMap<Bytes, VecDeque<u64>>>,
 }
 
 /// The number of a place that is to be taken.
 ///
-/// Until it is [taken](Self::take), one from before a restart is given back when this is dropped: its key may
-/// be there still, and the session would wait for it.
+/// Unless it was [taken](Self::take), it is given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Number<'a> {
     session: &'a Session,
     prefix: &'a Bytes,
     value: u64,
-    is_left: bool,
+    is_taken: bool,
 }
 
 impl Numbers {
@@ -60,7 +61,7 @@ impl Numbers {
             session,
             prefix,
             value: left.unwrap_or_else(|| self.fresh()),
-            is_left: left.is_some(),
+            is_taken: false,
         })
     }
 
@@ -79,18 +80,17 @@ impl Number<'_> {
         numbered(self.prefix, self.session.id(), self.value)
     }
 
-    /// The place has it for good.
+    /// The place was admitted, and has it for good.
     pub(super) fn take(mut self) {
-        self.is_left = false;
+        self.is_taken = true;
     }
 }
 
 impl Drop for Number<'_> {
     fn drop(&mut self) {
-        if !self.is_left {
-            return;
-        }
-        if let Some(left) = self.session.numbers().left().get_mut(self.prefix) {
+        if !self.is_taken {
+            let mut left = self.session.numbers().left();
+            let left = left.entry(self.prefix.clone()).or_default();
             left.push_front(self.value);
         }
     }
@@ -99,8 +99,7 @@ impl Drop for Number<'_> {
 /// The numbers of all places that the session's lease has, those that are first in the queue in front.
 async fn find(session: &Session, prefix: &Bytes) -> Result<VecDeque<u64>> {
     let lease = session.id();
-    let mut own = plain(prefix, lease).to_vec();
-    own.push(b'-');
+    let own = numbered_by(prefix, lease);
     let found = session
         .client()
         .range(KeyRange::prefix(&own))
@@ -111,35 +110,4 @@ async fn find(session: &Session, prefix: &Bytes) -> Result<VecDeque<u64>> {
     let found = found.kvs.iter().filter(|kv| kv.lease == Some(lease));
     let numbers = found.filter_map(|kv| number(kv.key.get(own.len()..)?));
     Ok(numbers.collect())
-}
-
-/// As a place is named after it: digits only, without leading zeros.
-fn number(text: &[u8]) -> Option<u64> {
-    let number: u64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    // The highest one leaves no room for the next.
-    let is_named = number < u64::MAX && number.to_string().as_bytes() == text;
-    is_named.then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_the_session_has_named_is_its_number() {
-        assert_eq!(number(b"1"), Some(1));
-        assert_eq!(number(b"42"), Some(42));
-        for other in [
-            "",
-            "+1",
-            "-1",
-            "01",
-            "1/2",
-            "1 ",
-            "x",
-            "18446744073709551615",
-        ] {
-            assert_eq!(number(other.as_bytes()), None, "{other}");
-        }
-    }
 }

@@ -4,7 +4,7 @@ use tokio::select;
 
 use super::{
     hold::Hold,
-    plain,
+    keys::plain,
     requests::look,
     slots::{Claim, Turn},
 };
