@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod crowds;
 mod locks;
 mod loss;
 mod rwlocks;

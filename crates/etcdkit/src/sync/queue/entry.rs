@@ -109,8 +109,8 @@ impl<'a> Entry<'a> {
                 }
                 Step::Watch { rivals, after } => {
                     self.trail.waits_for(rivals.first());
-                    let news = watch_over(&spot.client, &spot.key, &rivals, after).await;
-                    news.map(|news| place.told(news))
+                    let news = watch_over(&spot.client, &spot.key, &rivals, &spot.rivals, after);
+                    news.await.map(|news| place.told(news))
                 }
                 Step::Check { created } => {
                     let answer = spot.check(created).await;

@@ -1,18 +1,24 @@
 //! Waiting for one of several keys to be deleted.
 
 use std::{
+    collections::HashSet,
     future::{Future, IntoFuture, poll_fn},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use futures_core::Stream;
 
 use super::place::News;
-use crate::{Client, Error, ErrorKind, KeyRange, Result, Revision, Watch};
+use crate::{Client, Error, ErrorKind, KeyRange, Result, Revision, Watch, WatchUpdate};
 
-/// Waits until the own key or one of the rivals is deleted, after this revision.
+/// More rivals than this are watched as the range that they are in. Of a range, everybody is told of each
+/// deletion, and looks whether it concerns them; a watch for each key would be as many watches as there are
+/// permits, for everybody who waits.
+const SINGLY: usize = 8;
+
+/// Waits until the own key or one of the rivals, which are in this range, is deleted, after this revision.
 ///
 /// The watches need a member with a leader, resume by themselves, and what they resume from may be
 /// compacted meanwhile; then nobody can tell what has happened.
@@ -20,14 +26,15 @@ pub(super) async fn watch_over(
     client: &Client,
     own: &Bytes,
     rivals: &[Bytes],
+    range: &KeyRange<'static>,
     after: Revision,
 ) -> Result<News> {
-    let watch = |key| {
-        let watch = client.watch(KeyRange::key(key)).filter_puts();
-        Guarded::Opening(watch.from_revision(after.saturating_add(1)).into_future())
+    let guard = |key| Guarded::new(client, KeyRange::key(key), after);
+    let mut own = guard(own);
+    let mut rivals: Vec<_> = match rivals.len() > SINGLY {
+        true => vec![Guarded::new(client, range.clone(), after).only(rivals)],
+        false => rivals.iter().map(guard).collect(),
     };
-    let mut own = watch(own);
-    let mut rivals: Vec<_> = rivals.iter().map(watch).collect();
     let news = poll_fn(|cx| {
         // The own key first: if it is gone, nothing else matters.
         if let Poll::Ready(deleted) = own.poll_deleted(cx) {
@@ -46,32 +53,53 @@ pub(super) async fn watch_over(
     }
 }
 
-/// One key and its watch.
-enum Guarded<'a> {
+/// One key and its watch, or the keys of a range that matter.
+struct Guarded<'a> {
+    watch: Guarding<'a>,
+    only: Option<HashSet<&'a Bytes>>,
+}
+
+enum Guarding<'a> {
     Opening(Pin<Box<dyn Future<Output = Result<Watch>> + Send + 'a>>),
     Open(Watch),
 }
 
-impl Guarded<'_> {
+impl<'a> Guarded<'a> {
+    fn new(client: &'a Client, keys: KeyRange<'a>, after: Revision) -> Self {
+        let watch = client.watch(keys).filter_puts();
+        let opening = watch.from_revision(after.saturating_add(1)).into_future();
+        let watch = Guarding::Opening(opening);
+        let only = None;
+        Self { watch, only }
+    }
+
+    fn only(mut self, keys: &'a [Bytes]) -> Self {
+        self.only = Some(keys.iter().collect());
+        self
+    }
+
     fn poll_deleted(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         loop {
-            match self {
-                Self::Opening(opening) => match opening.as_mut().poll(cx) {
-                    Poll::Ready(Ok(watch)) => *self = Self::Open(watch),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => return Poll::Pending,
+            match &mut self.watch {
+                Guarding::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
+                    Ok(watch) => self.watch = Guarding::Open(watch),
+                    Err(error) => return Poll::Ready(Err(error)),
                 },
-                Self::Open(watch) => match Pin::new(watch).poll_next(cx) {
-                    Poll::Ready(Some(Ok(update))) if update.is_progress() => {}
-                    Poll::Ready(Some(Ok(_))) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
-                    Poll::Ready(None) => {
+                Guarding::Open(watch) => match ready!(Pin::new(watch).poll_next(cx)) {
+                    Some(Ok(update)) if !self.matters(&update) => {}
+                    Some(Ok(_)) => return Poll::Ready(Ok(())),
+                    Some(Err(error)) => return Poll::Ready(Err(error.into())),
+                    None => {
                         let error = Error::new(ErrorKind::Closed, "the watch has ended");
                         return Poll::Ready(Err(error));
                     }
-                    Poll::Pending => return Poll::Pending,
                 },
             }
         }
+    }
+
+    fn matters(&self, update: &WatchUpdate) -> bool {
+        let mut deleted = update.events().iter().map(|event| &event.kv().key);
+        deleted.any(|key| self.only.as_ref().is_none_or(|only| only.contains(key)))
     }
 }
