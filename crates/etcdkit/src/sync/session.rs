@@ -67,7 +67,8 @@ impl Client {
 ///
 /// # Cancellation
 ///
-/// A future that is dropped before it is ready may leave a lease behind, which runs out.
+/// A future that is dropped before it is ready leaves no lease behind: a grant that is under way goes on in the
+/// background, and what it gives is revoked. One that nobody can revoke, say because the program ends, runs out.
 ///
 /// # Panics
 ///
@@ -123,7 +124,7 @@ impl OpenSession {
         // Only keys of a lease that is new are certain to be those of this session.
         let is_exclusive = matches!(lease, Source::Grant(_));
         let lease = match lease {
-            Source::Grant(ttl) => client.lease(ttl).await?,
+            Source::Grant(ttl) => grant(&client, ttl).await?,
             Source::Resume(id) => client.leases().keep_alive(id).await?,
             Source::Given(lease) => lease,
         };
@@ -139,6 +140,18 @@ impl OpenSession {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// Grants a lease in a task of its own, which goes on when this is dropped: what is granted all the same then
+/// has a handle, and is revoked with it.
+async fn grant(client: &Client, ttl: Duration) -> Result<Lease> {
+    let client = client.clone();
+    let granting = async move { client.lease(ttl).await };
+    let granted = spawn(granting.in_current_span()).await;
+    granted.unwrap_or_else(|_| {
+        let what = "the runtime has ended while a lease was granted";
+        Err(Error::new(ErrorKind::Closed, what))
+    })
 }
 
 impl IntoFuture for OpenSession {
@@ -326,16 +339,7 @@ impl Via {
     /// set for a session that exists.
     pub(super) async fn session(&self) -> Result<Session> {
         match self {
-            Self::Own { client, ttl } => {
-                let opening = client.session().ttl(ttl.unwrap_or(TTL)).into_future();
-                // A task goes on when this is dropped, so that a lease which is granted all the same has
-                // a session, and is revoked with it.
-                let opened = spawn(opening.in_current_span()).await;
-                opened.unwrap_or_else(|_| {
-                    let what = "the runtime has ended while a lease was granted";
-                    Err(Error::new(ErrorKind::Closed, what))
-                })
-            }
+            Self::Own { client, ttl } => client.session().ttl(ttl.unwrap_or(TTL)).await,
             Self::Lent { session, ttl: None } => Ok(session.clone()),
             Self::Lent { ttl: Some(_), .. } => Err(Error::invalid_request(
                 "a session has one time to live: give it to the session when it is opened",

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crowds;
+mod given_up;
 mod locks;
 mod loss;
 mod rwlocks;
