@@ -3,6 +3,7 @@
 use std::{fmt, future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::Leadership;
 use crate::{
@@ -62,21 +63,26 @@ impl Campaign {
     async fn run(self) -> Result<Leadership> {
         let Self { via, want, wait } = self;
         let value = want.value.clone();
+        let began = Instant::now();
         let held = acquire(via, want, wait).await?;
         if held.is_shared() {
             // The session leads already, so the new value is proclaimed, as etcd's Go client does.
-            propose(&held, value).await?;
+            let left = wait.map(|wait| wait.saturating_sub(began.elapsed()));
+            propose(&held, value, left).await?;
         }
         Ok(Leadership::new(held))
     }
 }
 
 /// Gives the candidate a value, unless it has it.
-async fn propose(held: &Held, value: Bytes) -> Result<()> {
+async fn propose(held: &Held, value: Bytes, timeout: Option<Duration>) -> Result<()> {
     let key = held.key();
     let put = Op::put(key, &value).lease(held.session().id());
     let proposal = held.txn().when([Compare::value(key).ne(value)]).then([put]);
-    let proposed = proposal.await;
+    let proposed = match timeout {
+        Some(timeout) => proposal.timeout(timeout).await,
+        None => proposal.await,
+    };
     proposed
         .map(drop)
         .map_err(|error| error.with_operation("campaign"))
