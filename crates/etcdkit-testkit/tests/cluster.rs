@@ -1,6 +1,7 @@
 //! Members that come, change and go, on real etcd.
 
 use std::{
+    future::IntoFuture,
     slice,
     sync::{
         Arc,
@@ -9,11 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcdkit::{Client, ErrorKind, Member, MemberId, Outcome, Result};
+use etcdkit::{ChangeMember, Client, Cluster, ErrorKind, IntoEndpoints, Member, MemberId, Outcome};
 use etcdkit_proto::etcdserverpb as pb;
 use etcdkit_testkit::{
-    etcd::{Binary, Cluster},
+    etcd::{self, Binary},
     fake::{FakeServer, Reply},
+    proxy::Proxy,
 };
 use tokio::task::{JoinSet, LocalSet};
 
@@ -41,19 +43,65 @@ where
     LocalSet::new().run_until(run).await;
 }
 
-/// Repeats a request for as long as the server refuses it for a reason that passes.
-async fn in_time<T>(passing: ErrorKind, request: impl AsyncFn() -> Result<T>) -> T {
+/// How long a request may take. A change that a follower passes on to a leader that has just gone is
+/// never answered (etcd waits as long as the client does), and has to be asked for again.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+async fn connect(endpoints: impl IntoEndpoints) -> Client {
+    let client = Client::builder().endpoints(endpoints);
+    let client = client.request_timeout(ATTEMPT).connect().await;
+    client.expect("a client")
+}
+
+/// Repeats a promotion or removal for as long as it is refused for a reason that passes, or nobody knows
+/// what became of it; answers the members.
+async fn in_time<'a>(
+    client: &'a Client,
+    passing: ErrorKind,
+    change: impl Fn(Cluster<'a>) -> ChangeMember<'a>,
+) -> Vec<Member> {
     let start = Instant::now();
+    let mut in_doubt = false;
     loop {
-        match request().await {
-            Ok(answer) => return answer,
+        match change(client.cluster()).await {
+            Ok(list) => return list.members,
             Err(error) => {
-                assert_eq!(error.kind(), passing, "{error}");
-                assert_eq!(error.outcome(), Outcome::NotApplied, "{error}");
                 assert!(start.elapsed() < PATIENCE, "still: {error}");
+                match error.outcome() {
+                    Outcome::Unknown => in_doubt = true,
+                    Outcome::NotApplied => match error.kind() {
+                        ErrorKind::MemberNotFound | ErrorKind::MemberNotLearner if in_doubt => {
+                            let list = client.cluster().members().await;
+                            return list.expect("a list").members;
+                        }
+                        kind => assert_eq!(kind, passing, "{error}"),
+                    },
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
+    }
+}
+
+/// Adds a learner, as soon as the cluster takes one; answers which.
+async fn learner_added(client: &Client, peer_url: &str) -> MemberId {
+    let start = Instant::now();
+    loop {
+        let error = match client.cluster().add(peer_url).learner().await {
+            Ok(added) => return added.member.id,
+            Err(error) => error,
+        };
+        assert!(start.elapsed() < PATIENCE, "still: {error}");
+        if error.outcome() == Outcome::Unknown {
+            let list = client.cluster().members().await.expect("a list");
+            let mut members = list.members.into_iter();
+            if let Some(added) = members.find(|member| member.peer_urls == [peer_url]) {
+                return added.id;
+            }
+        } else {
+            assert_eq!(error.kind(), ErrorKind::Unhealthy, "{error}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -65,8 +113,10 @@ fn find(members: &[Member], id: MemberId) -> &Member {
 #[tokio::test]
 async fn a_member_is_added_promoted_updated_and_removed() {
     each_etcd(|etcd| async move {
-        let mut cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
-        let client = Client::connect(cluster.endpoint()).await.expect("a client");
+        // It becomes a cluster of two, with the election timeout of such.
+        let builder = etcd::Cluster::builder(&etcd).election_timeout(Duration::from_millis(500));
+        let mut cluster = builder.start().await.expect("a cluster");
+        let client = connect(cluster.endpoint()).await;
         client.put("k", "v").await.expect("a put");
         let first = client.cluster().members().await.expect("a list");
         assert_eq!(first.members.len(), 1, "{etcd}");
@@ -87,16 +137,15 @@ async fn a_member_is_added_promoted_updated_and_removed() {
             .expect("a process")
             .endpoint()
             .to_owned();
-        let promoted = in_time(ErrorKind::LearnerNotReady, async || {
-            client.cluster().promote(id).await
+        let promoted = in_time(&client, ErrorKind::LearnerNotReady, |cluster| {
+            cluster.promote(id)
         });
-        let promoted = promoted.await;
-        assert!(!find(&promoted.members, id).is_learner, "{etcd}");
+        assert!(!find(&promoted.await, id).is_learner, "{etcd}");
         cluster.member(1).ready().await.expect("it serves");
         let listed = client.cluster().members().await.expect("a list").members;
         assert_eq!(find(&listed, id).client_urls, slice::from_ref(&endpoint));
         assert_eq!(find(&listed, id).name, "m2");
-        let of_it = Client::connect(&endpoint).await.expect("a client");
+        let of_it = connect(&endpoint).await;
         let kv = of_it.get("k").await.expect("a get").expect("the key");
         assert_eq!(kv.value, "v", "{etcd}");
 
@@ -106,10 +155,8 @@ async fn a_member_is_added_promoted_updated_and_removed() {
         let updated = updated.expect("an update");
         assert_eq!(find(&updated.members, id).peer_urls, urls, "{etcd}");
 
-        let left = in_time(ErrorKind::Unhealthy, async || {
-            client.cluster().remove(id).await
-        });
-        assert_eq!(left.await.members, first.members, "{etcd}");
+        let left = in_time(&client, ErrorKind::Unhealthy, |cluster| cluster.remove(id));
+        assert_eq!(left.await, first.members, "{etcd}");
         let error = client.cluster().remove(id).await.expect_err("it is gone");
         assert_eq!(
             (error.kind(), error.outcome()),
@@ -123,8 +170,11 @@ async fn a_member_is_added_promoted_updated_and_removed() {
 #[tokio::test]
 async fn what_makes_no_sense_is_refused() {
     for etcd in Binary::all().expect("a real etcd") {
-        let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
-        let client = Client::connect(cluster.endpoint()).await.expect("a client");
+        let cluster = etcd::Cluster::builder(&etcd)
+            .start()
+            .await
+            .expect("a cluster");
+        let client = connect(cluster.endpoint()).await;
         let voter = client.cluster().members().await.expect("a list").members[0].clone();
         let nobody = MemberId(0xbad);
         let url = cluster.newcomer().peer_url();
@@ -199,10 +249,9 @@ async fn what_makes_no_sense_is_refused() {
 #[tokio::test]
 async fn a_change_that_could_cost_the_quorum_is_refused() {
     for etcd in Binary::all().expect("a real etcd") {
-        let builder = Cluster::builder(&etcd).members(3);
+        let builder = etcd::Cluster::builder(&etcd).members(3);
         let mut cluster = builder.start().await.expect("a cluster");
-        let client = Client::connect(cluster.endpoints()[..2].to_vec()).await;
-        let client = client.expect("a client");
+        let client = connect(&cluster.endpoints()[..2]).await;
         let members = client.cluster().members().await.expect("a list").members;
         cluster.member(2).kill().expect("a running member");
         // It may have been the leader.
@@ -228,19 +277,19 @@ async fn a_change_that_could_cost_the_quorum_is_refused() {
         );
         let dead = members.iter().find(|member| member.name == "m3");
         let dead = dead.expect("the third member").id;
-        let left = in_time(ErrorKind::Unhealthy, async || {
-            client.cluster().remove(dead).await
+        let left = in_time(&client, ErrorKind::Unhealthy, |cluster| {
+            cluster.remove(dead)
         });
-        assert_eq!(left.await.members.len(), 2, "{etcd}: the dead one may go");
+        assert_eq!(left.await.len(), 2, "{etcd}: the dead one may go");
     }
 }
 
 #[tokio::test]
 async fn a_list_is_of_the_quorum_unless_asked_otherwise() {
     for etcd in Binary::all().expect("a real etcd") {
-        let builder = Cluster::builder(&etcd).members(3);
+        let builder = etcd::Cluster::builder(&etcd).members(3);
         let mut cluster = builder.start().await.expect("a cluster");
-        let client = Client::connect(cluster.endpoint()).await.expect("a client");
+        let client = connect(cluster.endpoint()).await;
         cluster.member(1).kill().expect("a running member");
         cluster.member(2).kill().expect("a running member");
         let local = client.cluster().members().serializable();
@@ -257,11 +306,9 @@ async fn a_list_is_of_the_quorum_unless_asked_otherwise() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_go_on_while_a_member_comes_and_another_goes() {
     let etcd = Binary::newest().expect("a real etcd");
-    let cluster = Cluster::builder(&etcd).members(3).start().await;
+    let cluster = etcd::Cluster::builder(&etcd).members(3).start().await;
     let mut cluster = cluster.expect("a cluster");
-    let client = Client::connect(cluster.endpoints())
-        .await
-        .expect("a client");
+    let client = connect(cluster.endpoints()).await;
     let stop = Arc::new(AtomicBool::new(false));
     let load = (0..4).map(|task| {
         let calls = Arc::new(AtomicUsize::new(0));
@@ -286,22 +333,19 @@ async fn calls_go_on_while_a_member_comes_and_another_goes() {
     let load: Vec<_> = load.collect();
 
     let newcomer = cluster.newcomer();
-    let added = in_time(ErrorKind::Unhealthy, async || {
-        client.cluster().add(newcomer.peer_url()).learner().await
-    });
-    let id = added.await.member.id;
+    let id = learner_added(&client, &newcomer.peer_url()).await;
     cluster.join(newcomer).expect("a process");
-    in_time(ErrorKind::LearnerNotReady, async || {
-        client.cluster().promote(id).await
+    in_time(&client, ErrorKind::LearnerNotReady, |cluster| {
+        cluster.promote(id)
     })
     .await;
     let members = client.cluster().members().await.expect("a list").members;
     let first = members.iter().find(|member| member.name == "m1");
     let first = first.expect("the first member").id;
-    let left = in_time(ErrorKind::Unhealthy, async || {
-        client.cluster().remove(first).await
+    let left = in_time(&client, ErrorKind::Unhealthy, |cluster| {
+        cluster.remove(first)
     });
-    assert_eq!(left.await.members.len(), 3);
+    assert_eq!(left.await.len(), 3);
     let then: Vec<_> = load
         .iter()
         .map(|(_, calls)| calls.load(Ordering::Relaxed))
@@ -314,34 +358,213 @@ async fn calls_go_on_while_a_member_comes_and_another_goes() {
         }
     }
     stop.store(true, Ordering::Relaxed);
-    for (load, _) in load {
+    for (load, calls) in load {
         let in_doubt = load.await.expect("no other call fails");
-        assert!(in_doubt <= 2, "{in_doubt} puts are in doubt");
+        // What is under way when the leader goes, or loses its majority for a moment.
+        let calls = calls.load(Ordering::Relaxed);
+        assert!(
+            in_doubt * 10 <= calls,
+            "{in_doubt} of {calls} puts are in doubt"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_member_but_one_is_removed_by_way_of_itself() {
+    for etcd in Binary::all().expect("a real etcd") {
+        let cluster = etcd::Cluster::builder(&etcd).members(4).start().await;
+        let cluster = cluster.expect("a cluster");
+        let [going @ .., staying] = &cluster.endpoints()[..] else {
+            panic!("a cluster of four");
+        };
+        let direct = connect(staying).await;
+        for (number, going) in going.iter().enumerate() {
+            let name = format!("m{}", number + 1);
+            let members = direct.cluster().members().await.expect("a list").members;
+            let id = members.iter().find(|member| member.name == name);
+            let id = id.expect("a member of the cluster").id;
+            // Until it is removed there is no other endpoint to ask.
+            let proxy = Proxy::start(staying).await.expect("a proxy");
+            proxy.refuse().await.expect("a refusal");
+            let client = connect([going.clone(), proxy.endpoint()]).await;
+            let left = in_time(&client, ErrorKind::Unhealthy, |cluster| cluster.remove(id));
+            let (left, ()) = tokio::join!(left, async {
+                let is_there = async || {
+                    let list = direct.cluster().members().serializable().await;
+                    let members = list.expect("a list").members;
+                    members.iter().any(|member| member.id == id)
+                };
+                while is_there().await {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                proxy.accept().await.expect("a listener");
+            });
+            assert_eq!(left.len(), members.len() - 1, "{etcd}: {name} goes");
+            assert!(left.iter().all(|member| member.id != id), "{etcd}");
+        }
+        // Once it has noticed that the leader is gone.
+        let start = Instant::now();
+        while let Err(error) = direct.put("k", "v").await {
+            assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "one member is a quorum: {error}"
+            );
+        }
+    }
+}
+
+const ADD: &str = "/etcdserverpb.Cluster/MemberAdd";
+const LIST: &str = "/etcdserverpb.Cluster/MemberList";
+const PROMOTE: &str = "/etcdserverpb.Cluster/MemberPromote";
+const REMOVE: &str = "/etcdserverpb.Cluster/MemberRemove";
+const UPDATE: &str = "/etcdserverpb.Cluster/MemberUpdate";
+
+const STOPPED: Reply = Reply::Status(14, "etcdserver: server stopped");
+const NOT_FOUND: Reply = Reply::Status(5, "etcdserver: member not found");
+
+/// The answer to a list: of so many voters, and of a learner or not.
+fn listed(voters: impl IntoIterator<Item = u64>, learner: Option<u64>) -> Reply {
+    let voter = |id| (id, false);
+    let learner = learner.map(|id| (id, true));
+    let members = voters.into_iter().map(voter).chain(learner);
+    let members = members.map(|(id, is_learner)| pb::Member {
+        id,
+        is_learner,
+        ..Default::default()
+    });
+    Reply::message(&pb::MemberListResponse {
+        members: members.collect(),
+        ..Default::default()
+    })
+}
+
+/// A server that answers one request after the other like this, and a client of it.
+async fn answering(replies: impl IntoIterator<Item = Reply>) -> (FakeServer, Client) {
+    let replies: Vec<_> = replies.into_iter().collect();
+    let server = FakeServer::start(move |path, before| match replies.get(before) {
+        Some(reply) => reply.clone(),
+        None => panic!("one too many: {path}"),
+    });
+    let server = server.await.expect("a port");
+    let client = Client::connect(server.endpoint()).await.expect("a client");
+    (server, client)
+}
+
+#[tokio::test]
+async fn a_member_that_is_not_found_after_an_attempt_of_unknown_outcome_was_removed() {
+    for lost in [STOPPED, Reply::Close] {
+        let (server, client) = answering([lost, NOT_FOUND, listed([1, 3], None)]).await;
+        let left = client.cluster().remove(MemberId(2)).await;
+        let ids = |members: &[Member]| members.iter().map(|member| member.id).collect::<Vec<_>>();
+        let left = left.expect("it was removed");
+        assert_eq!(ids(&left.members), [MemberId(1), MemberId(3)]);
+        assert_eq!(server.paths(), [REMOVE, REMOVE, LIST]);
     }
 }
 
 #[tokio::test]
-async fn a_change_of_unknown_outcome_is_not_made_twice() {
-    const ADD: &str = "/etcdserverpb.Cluster/MemberAdd";
+async fn a_list_from_before_the_removal_is_not_the_answer() {
+    let old = listed([1, 2, 3], None);
+    let (server, client) = answering([STOPPED, NOT_FOUND, old, listed([1, 3], None)]).await;
+    let left = client.cluster().remove(MemberId(2)).await;
+    assert_eq!(left.expect("it was removed").members.len(), 2);
+    assert_eq!(server.paths(), [REMOVE, REMOVE, LIST, LIST]);
+}
+
+#[tokio::test]
+async fn a_member_that_was_not_found_at_once_was_not_removed() {
+    let (server, client) = answering([NOT_FOUND]).await;
+    let error = client.cluster().remove(MemberId(2)).await;
+    let error = error.expect_err("there was none");
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ErrorKind::MemberNotFound, Outcome::NotApplied)
+    );
+    assert_eq!(server.paths(), [REMOVE]);
+}
+
+#[tokio::test]
+async fn the_list_tells_whether_a_removal_in_doubt_was_made() {
+    let unhealthy = Reply::Status(14, "etcdserver: unhealthy cluster");
+    let replies = [STOPPED, unhealthy.clone(), listed([1, 3], None)];
+    let (server, client) = answering(replies).await;
+    let left = client.cluster().remove(MemberId(2)).await;
+    assert_eq!(left.expect("it was removed").members.len(), 2);
+    assert_eq!(server.paths(), [REMOVE, REMOVE, LIST]);
+
+    let replies = [STOPPED, unhealthy, listed([1, 2, 3], None)];
+    let (server, client) = answering(replies).await;
+    let error = client.cluster().remove(MemberId(2)).await;
+    let error = error.expect_err("it may still be removed");
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ErrorKind::Unhealthy, Outcome::Unknown)
+    );
+    assert_eq!(server.paths(), [REMOVE, REMOVE, LIST]);
+}
+
+#[tokio::test]
+async fn a_removal_that_nobody_answers_ends_in_time() {
     let server = FakeServer::start(|_, _| Reply::Close)
         .await
         .expect("a port");
     let client = Client::connect(server.endpoint()).await.expect("a client");
-    let error = client.cluster().add("http://127.0.0.1:1").await;
-    let error = error.expect_err("no answer");
+    let removal = client.cluster().remove(MemberId(2));
+    let removal = removal.timeout(Duration::from_millis(300));
+    let ended = tokio::time::timeout(PATIENCE, removal.into_future()).await;
+    let error = ended.expect("it has a deadline").expect_err("no answer");
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    assert_eq!(error.operation(), Some("member remove"), "{error}");
+}
+
+#[tokio::test]
+async fn a_voter_after_an_attempt_of_unknown_outcome_was_promoted() {
+    let voter = Reply::Status(9, "etcdserver: can only promote a learner member");
+    let replies = [
+        Reply::Close,
+        voter.clone(),
+        listed([1], Some(2)),
+        listed([1, 2], None),
+    ];
+    let (server, client) = answering(replies).await;
+    let members = client.cluster().promote(MemberId(2)).await;
+    let members = members.expect("it was promoted").members;
+    assert!(!find(&members, MemberId(2)).is_learner);
+    assert_eq!(server.paths(), [PROMOTE, PROMOTE, LIST, LIST]);
+
+    let (server, client) = answering([voter]).await;
+    let error = client.cluster().promote(MemberId(2)).await;
+    let error = error.expect_err("it voted before");
     assert_eq!(
         (error.kind(), error.outcome()),
-        (ErrorKind::Disconnected, Outcome::Unknown),
-        "{error}"
+        (ErrorKind::MemberNotLearner, Outcome::NotApplied)
     );
+    assert_eq!(server.paths(), [PROMOTE]);
+}
+
+#[tokio::test]
+async fn a_change_that_is_not_final_is_not_made_twice() {
+    let in_doubt = |error: etcdkit::Error| {
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Disconnected, Outcome::Unknown),
+            "{error}"
+        );
+    };
+    let (server, client) = answering([Reply::Close]).await;
+    let error = client.cluster().add("http://127.0.0.1:1").await;
+    in_doubt(error.expect_err("no answer"));
     assert_eq!(server.paths(), [ADD]);
 
-    let server = FakeServer::start(|_, before| match before {
-        0 => Reply::Status(14, "etcdserver: no leader"),
-        _ => Reply::message(&pb::MemberAddResponse::default()),
-    });
-    let server = server.await.expect("a port");
-    let client = Client::connect(server.endpoint()).await.expect("a client");
+    let (server, client) = answering([Reply::Close]).await;
+    let update = client.cluster().update(MemberId(2), "http://127.0.0.1:1");
+    in_doubt(update.await.expect_err("no answer"));
+    assert_eq!(server.paths(), [UPDATE]);
+
+    let no_leader = Reply::Status(14, "etcdserver: no leader");
+    let added = Reply::message(&pb::MemberAddResponse::default());
+    let (server, client) = answering([no_leader, added]).await;
     let added = client.cluster().add("http://127.0.0.1:1").await;
     added.expect("what was refused is sent again");
     assert_eq!(server.paths(), [ADD, ADD]);

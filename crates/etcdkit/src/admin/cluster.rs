@@ -101,11 +101,17 @@ impl<'a> Cluster<'a> {
 
     /// Makes a learner a voter. Awaiting the result sends the request. Since etcd 3.4.
     ///
+    /// It is sent again if the answer was lost. If the member then [is a
+    /// voter](crate::ErrorKind::MemberNotLearner), or the list of members shows that, it counts as
+    /// promoted.
+    ///
     /// # Errors
     ///
     /// [`LearnerNotReady`](crate::ErrorKind::LearnerNotReady) while it has not caught up with the
     /// leader: try again later. [`MemberNotLearner`](crate::ErrorKind::MemberNotLearner),
     /// [`MemberNotFound`](crate::ErrorKind::MemberNotFound).
+    ///
+    /// When the [outcome](crate::Error::outcome) is unknown, promote it again.
     pub fn promote(&self, id: MemberId) -> ChangeMember<'a> {
         ChangeMember::promote(self.client, id)
     }
@@ -117,7 +123,8 @@ impl<'a> Cluster<'a> {
     ///
     /// # Errors
     ///
-    /// As [`add`](Self::add), and [`MemberNotFound`](crate::ErrorKind::MemberNotFound).
+    /// As [`add`](Self::add), and [`MemberNotFound`](crate::ErrorKind::MemberNotFound). When the
+    /// [outcome](crate::Error::outcome) is unknown, list the members before trying again.
     pub fn update(&self, id: MemberId, peer_urls: impl IntoEndpoints) -> ChangeMember<'a> {
         ChangeMember::update(self.client, id, peer_urls.into_endpoints())
     }
@@ -126,11 +133,18 @@ impl<'a> Cluster<'a> {
     ///
     /// An id is used once: the same machine can only come back as a new member, with empty data.
     ///
+    /// The member that goes may be the one that is asked, and stop before it has answered. So a removal
+    /// whose answer was lost is sent again, to another endpoint where there is one. If the member is
+    /// then not found, or the list of members no longer has it, it counts as removed.
+    ///
     /// # Errors
     ///
-    /// [`MemberNotFound`](crate::ErrorKind::MemberNotFound), also if it has been removed before;
+    /// [`MemberNotFound`](crate::ErrorKind::MemberNotFound), also if it had been removed before;
     /// [`MemberNotEnoughStarted`](crate::ErrorKind::MemberNotEnoughStarted) and
     /// [`Unhealthy`](crate::ErrorKind::Unhealthy) where the rest would be no quorum.
+    ///
+    /// When the [outcome](crate::Error::outcome) is unknown, such as when the client knows no endpoint
+    /// but that of the member that goes, remove it again, by way of another member.
     ///
     /// # Examples
     ///

@@ -1,17 +1,23 @@
 //! Changes of a cluster's members.
 
-use std::{future::IntoFuture, time::Duration};
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use etcdkit_proto::etcdserverpb as pb;
 use http::uri::PathAndQuery;
 use prost::Message;
+use tokio::time::Instant;
 
 use super::{Member, MemberList, peer_url};
 use crate::{
-    Call, Client, Header, MemberId, Result,
+    Call, Client, Error, ErrorKind, Header, MemberId, Outcome, Result,
     exec::{Method, Request},
     policy::Class,
+    transport::backoff::Backoff,
     wire::Frame,
 };
 
@@ -125,7 +131,10 @@ impl MemberAdded {
 /// A request to promote, update or remove a member; made by [`Cluster`](crate::Cluster), sent when
 /// awaited. The answer lists the members as they are afterwards.
 ///
-/// It is sent again on its own only when it certainly had no effect.
+/// A promotion or removal is sent again also when the answer to the first attempt was lost: it is
+/// final, and an id is used once, so asking twice changes nothing more. Only when it is not known in
+/// the end whether it was made is the [outcome](crate::Error::outcome) of the error unknown. An update
+/// is sent again only when it certainly had no effect, since an update by another may be newer.
 #[derive(Debug)]
 #[must_use = "the request is sent when awaited"]
 pub struct ChangeMember<'a> {
@@ -173,31 +182,101 @@ impl ChangeMember<'_> {
 
 impl IntoFuture for ChangeMember<'_> {
     type Output = Result<MemberList>;
-    type IntoFuture = Call<MemberList>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<MemberList>> + Send>>;
 
-    fn into_future(self) -> Call<MemberList> {
-        let (method, frame) = match self.change {
-            Change::Promote(id) => (&PROMOTE, Frame::of(&pb::MemberPromoteRequest { id: id.0 })),
-            Change::Remove(id) => (&REMOVE, Frame::of(&pb::MemberRemoveRequest { id: id.0 })),
+    fn into_future(self) -> Self::IntoFuture {
+        let (method, frame, last) = match self.change {
+            Change::Promote(id) => {
+                let request = pb::MemberPromoteRequest { id: id.0 };
+                (&PROMOTE, Frame::of(&request), Some(Final::Promoted(id)))
+            }
+            Change::Remove(id) => {
+                let request = pb::MemberRemoveRequest { id: id.0 };
+                (&REMOVE, Frame::of(&request), Some(Final::Removed(id)))
+            }
             Change::Update(id, peer_ur_ls) => {
                 if let Err(error) = peer_url::check(&peer_ur_ls) {
-                    return Call::failed(error.with_operation(UPDATE.name));
+                    return Box::pin(Call::failed(error.with_operation(UPDATE.name)));
                 }
                 let id = id.0;
-                (
-                    &UPDATE,
-                    Frame::of(&pb::MemberUpdateRequest { id, peer_ur_ls }),
-                )
+                let request = pb::MemberUpdateRequest { id, peer_ur_ls };
+                (&UPDATE, Frame::of(&request), None)
             }
         };
+        let core = &self.client.core;
+        let timeout = self.timeout.unwrap_or(core.config.request_timeout);
         let request = Request {
             method,
             frame,
-            class: Class::Write,
-            timeout: self.timeout,
+            class: match last {
+                Some(_) => Class::Idempotent,
+                None => Class::Write,
+            },
+            timeout: Some(timeout),
             only: None,
         };
         // The answers to all changes and to the list have the same fields under the same numbers.
-        Call::new(&self.client.core, request, MemberList::decode)
+        let call = Call::new(core, request, MemberList::decode);
+        let Some(last) = last else {
+            return Box::pin(call);
+        };
+        let client = self.client.clone();
+        Box::pin(async move {
+            let started = Instant::now();
+            match call.await {
+                Err(error) if error.outcome() == Outcome::Unknown => {
+                    let left = || timeout.saturating_sub(started.elapsed());
+                    last.look(&client, left, error).await
+                }
+                result => result,
+            }
+        })
+    }
+}
+
+/// A state of a member that it never leaves. Whoever finds it there need not know who brought it about,
+/// and asking for it again harms nobody.
+#[derive(Clone, Copy, Debug)]
+enum Final {
+    Promoted(MemberId),
+    /// Members remember removed ids for ever, and make ids of the time, so none comes back.
+    Removed(MemberId),
+}
+
+impl Final {
+    fn is_reached(self, members: &[Member]) -> bool {
+        let find = |id| members.iter().find(|member| member.id == id);
+        match self {
+            Self::Promoted(id) => find(id).is_some_and(|member| !member.is_learner),
+            Self::Removed(id) => find(id).is_none(),
+        }
+    }
+
+    /// Whether an attempt that was refused like this came after one that was carried out.
+    fn is_said_by(self, refusal: &Error) -> bool {
+        match self {
+            Self::Promoted(_) => refusal.kind() == ErrorKind::MemberNotLearner,
+            Self::Removed(_) => refusal.kind() == ErrorKind::MemberNotFound,
+        }
+    }
+
+    /// Looks up what an attempt that failed like this, or one before it, has done.
+    async fn look(
+        self,
+        client: &Client,
+        left: impl Fn() -> Duration,
+        error: Error,
+    ) -> Result<MemberList> {
+        let mut pauses = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+        loop {
+            match client.cluster().members().timeout(left()).await {
+                Ok(list) if self.is_reached(&list.members) => return Ok(list),
+                // Before 3.5 members list what they know themselves, which may be from before.
+                Ok(_) if self.is_said_by(&error) => {}
+                Ok(_) | Err(_) => return Err(error),
+            }
+            let pause = pauses.next(fastrand::f64()).min(left());
+            tokio::time::sleep(pause).await;
+        }
     }
 }
