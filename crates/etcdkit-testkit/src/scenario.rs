@@ -174,6 +174,20 @@ impl Scenario {
         }
     }
 
+    /// Waits until the watches have delivered so many events, all together since they were opened.
+    ///
+    /// # Panics
+    ///
+    /// When that takes too long.
+    pub async fn deliveries(&self, count: usize) {
+        let start = Instant::now();
+        let delivered = || self.watches.iter().map(Watching::delivered).sum::<usize>();
+        while delivered() < count {
+            self.in_time(start, &format!("{count} events, {} so far", delivered()));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until each watch has delivered something that was written from now on.
     ///
     /// # Panics

@@ -65,9 +65,10 @@ impl Proxied {
 
     async fn finish(self, what: &str) {
         self.proxy.set_both(Conditions::pass());
+        // However fast the machine is, the judgement is about something.
+        self.scenario.deliveries(1_000).await;
         let report = self.scenario.finish().await;
         println!("{}: {what}: {report}", self.etcd);
-        assert!(report.events > 1_000, "too little happened");
     }
 }
 
@@ -77,8 +78,9 @@ async fn nothing_is_lost_when_connections_are_cut_or_reset() {
         let proxied = Proxied::start(etcd).await;
         let mut random = fastrand::Rng::with_seed(proxied.scenario.seed());
         for round in 0..30 {
-            // Often enough before everything is as it was.
+            // Often enough before everything is as it was, and yet there is always something to lose.
             tokio::time::sleep(random.u32(1..60) * MS).await;
+            proxied.scenario.writes(random.usize(0..20)).await;
             match round % 3 {
                 0 => proxied.proxy.cut(),
                 1 => proxied.proxy.reset(),

@@ -142,6 +142,11 @@ impl Watching {
         lock(&self.record).reached
     }
 
+    /// How many events it has delivered.
+    pub(super) fn delivered(&self) -> usize {
+        lock(&self.record).watched.events().count()
+    }
+
     /// How it ended, if it has.
     pub fn end(&self) -> Option<WatchError> {
         lock(&self.record).end.clone()

@@ -22,6 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Slow enough that a server's history bridges an outage of some seconds.
 const PAUSE: Duration = Duration::from_millis(15);
 
+/// A server that remembers a thousand changes has not forgotten one of the last so many, whatever
+/// happened while it was asked.
+const REMEMBERED: u64 = 950;
+
 const WRITERS: usize = 2;
 const KEYS: usize = 5;
 
@@ -166,6 +170,16 @@ impl Scenario {
         }
     }
 
+    /// Waits until the watches have told of so many changes, all together since they were opened.
+    pub(crate) async fn events(&self, count: usize) {
+        let start = Instant::now();
+        let told = || self.watches.iter().map(Watching::events).sum::<usize>();
+        while told() < count {
+            self.in_time(start, &format!("{count} changes, {} so far", told()));
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until each watch has told something that was written from now on.
     pub(crate) async fn everyone_sees_news(&self) -> u64 {
         let start = Instant::now();
@@ -254,12 +268,17 @@ impl Watching {
         }
     }
 
+    fn events(&self) -> usize {
+        let told = lock(&self.told);
+        told.iter().filter(|told| told.change().is_some()).count()
+    }
+
     fn reached(&self) -> u64 {
         lock(&self.told).last().map_or(0, WatchEvent::index)
     }
 
-    /// Each acknowledged write is told once, in order and as it was, unless a listing stands for it; and
-    /// what else is told may have been written.
+    /// Each acknowledged write is told once, in order and as it was, unless a listing stands for it because
+    /// the server has forgotten it; and what else is told may have been written.
     fn judge(&self, log: &Log, key: &str, end: u64, report: &mut Report) -> Result<(), String> {
         let mut unknown = log.unknown.clone();
         let mut due = log
@@ -273,8 +292,12 @@ impl Watching {
             if index <= reached {
                 return Err(format!("{told:?} after {reached}"));
             }
+            let passed = index - reached;
             reached = index;
             let Some(event) = told.change() else {
+                if passed <= REMEMBERED {
+                    return Err(format!("{told:?} in place of {passed} changes"));
+                }
                 report.resyncs += 1;
                 while due.next_if(|(due, _)| **due <= index).is_some() {}
                 continue;
