@@ -1,8 +1,9 @@
 //! Steps about what goes wrong: compaction, and errors with their outcomes.
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::Ipv4Addr, time::Duration};
 
 use etcdkit::{Client, Error, ErrorKind, Outcome};
+use tokio::net::TcpSocket;
 
 use super::Tour;
 use crate::error::Result;
@@ -59,7 +60,8 @@ impl Tour<'_> {
             "the future cannot be read",
         )?;
 
-        let nowhere = format!("http://{}", unused_address()?);
+        let unused = unused_address()?;
+        let nowhere = format!("http://{}", unused.local_addr()?);
         self.screen.rust(&format!(
             "let lost = Client::builder().endpoint({nowhere:?}).connect_lazy()?;"
         ))?;
@@ -92,7 +94,9 @@ impl Tour<'_> {
     }
 }
 
-/// An address of this machine where nobody listens.
-fn unused_address() -> Result<std::net::SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+/// An address of this machine where nobody listens, nor can as long as the socket is held.
+fn unused_address() -> Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    Ok(socket)
 }

@@ -251,10 +251,7 @@ impl fmt::Debug for Connector {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        net::{Ipv4Addr, TcpListener as StdListener},
-        time::Duration,
-    };
+    use std::{net::Ipv4Addr, time::Duration};
 
     use tokio::{
         net::{TcpListener, TcpSocket},
@@ -266,11 +263,7 @@ mod tests {
     /// An address that takes connection requests and never answers them: a listener whose queue is
     /// full. What is returned must be held.
     async fn black_hole() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket
-            .bind((Ipv4Addr::LOCALHOST, 0).into())
-            .expect("a port");
-        let listener = socket.listen(1).expect("a listener");
+        let listener = bound().listen(1).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let mut queue = Vec::new();
         let fill = Duration::from_millis(500);
@@ -281,23 +274,34 @@ mod tests {
         (address, listener, queue)
     }
 
-    fn refusing() -> SocketAddr {
-        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        listener.local_addr().expect("an address")
+    /// An address that refuses connections: nobody listens, nor can as long as what is returned is
+    /// held.
+    fn refusing() -> (SocketAddr, TcpSocket) {
+        let socket = bound();
+        (socket.local_addr().expect("an address"), socket)
+    }
+
+    fn bound() -> TcpSocket {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind((Ipv4Addr::LOCALHOST, 0).into())
+            .expect("a port");
+        socket
     }
 
     #[tokio::test]
     async fn addresses_that_refuse_or_are_silent_do_not_keep_from_the_one_that_answers() {
         let (silent, _listener, _queue) = black_hole().await;
+        let (refusing, _socket) = refusing();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a port");
         let live = listener.local_addr().expect("an address");
         for addresses in [
             vec![live],
-            vec![refusing(), live],
+            vec![refusing, live],
             vec![silent, live],
-            vec![silent, refusing(), live, silent],
+            vec![silent, refusing, live, silent],
         ] {
             let stream = timeout(
                 Duration::from_secs(20),
@@ -310,7 +314,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_known_at_once_and_silence_takes_until_the_timeout() {
-        let addresses = [refusing(), refusing()];
+        let [(one, _one), (other, _other)] = [refusing(), refusing()];
+        let addresses = [one, other];
         let error = connect_tcp(addresses.into_iter()).await;
         let error = error.expect_err("nobody listens");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
