@@ -5,3 +5,4 @@ mod failover;
 mod identity;
 mod redirects;
 mod served;
+mod silence;

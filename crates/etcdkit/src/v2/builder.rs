@@ -48,6 +48,7 @@ pub struct ClientBuilder {
     quorum: bool,
     connect_timeout: Duration,
     request_timeout: Duration,
+    attempt_timeout: Option<Duration>,
     max_receive_bytes: usize,
     retry: RetryPolicy,
     #[cfg(feature = "tls")]
@@ -64,6 +65,7 @@ impl ClientBuilder {
             quorum: false,
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(10),
+            attempt_timeout: None,
             max_receive_bytes: 256 << 20,
             retry: RetryPolicy::default(),
             #[cfg(feature = "tls")]
@@ -138,8 +140,45 @@ impl ClientBuilder {
     /// How long a call may take with all its retries, where the call itself sets no limit; for a watch,
     /// how long until it is known to be open. Default 10 s, which hears a member out that has no leader:
     /// it answers writes after 7 s.
+    ///
+    /// It is also what bounds a write on a connection that has gone silent since its last use, of which
+    /// HTTP/1.1 does not tell; connections that were idle for 5 s are not used again for that reason.
+    /// [`attempt_timeout`](Self::attempt_timeout) makes it less.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// How long one endpoint may take until it begins to answer, connecting and being sent on included.
+    /// A question is then put to the next endpoint, or to the same one on a new connection, as long as
+    /// there is time for the call; a write that was sent cannot be sent again, and fails with the outcome
+    /// [`Unknown`](crate::Outcome::Unknown).
+    ///
+    /// Default: a write is heard out for all the time of its call, and a question for a quarter of it, or
+    /// until its end where there is neither another endpoint nor reason to doubt the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = etcdkit_server::Server::builder().enable_v2(true).start().await?;
+    /// # let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// use std::time::Duration;
+    ///
+    /// let client = etcdkit::v2::Client::builder()
+    ///     .endpoint(silent.local_addr()?.to_string())
+    ///     .endpoint(server.endpoint())
+    ///     .request_timeout(Duration::from_secs(60))
+    ///     .attempt_timeout(Duration::from_secs(1))
+    ///     .connect()
+    ///     .await?;
+    /// assert!(client.list("/").await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
         self
     }
 
@@ -225,7 +264,12 @@ impl ClientBuilder {
 
     /// A core with these settings that has no endpoint yet.
     pub(super) fn core(self) -> Result<Core> {
-        if self.connect_timeout.is_zero() || self.request_timeout.is_zero() {
+        let timeouts = [self.connect_timeout, self.request_timeout];
+        if timeouts
+            .into_iter()
+            .chain(self.attempt_timeout)
+            .any(|timeout| timeout.is_zero())
+        {
             return Err(Error::invalid_config(
                 "a timeout of zero; every call would fail",
             ));
@@ -238,6 +282,7 @@ impl ClientBuilder {
         let config = Config {
             connect_timeout: self.connect_timeout,
             request_timeout: self.request_timeout,
+            attempt_timeout: self.attempt_timeout,
             max_receive_bytes: self.max_receive_bytes,
             retry: self.retry,
             quorum: self.quorum,
@@ -290,6 +335,7 @@ impl fmt::Debug for ClientBuilder {
             .field("quorum", &self.quorum)
             .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
             .field("max_receive_bytes", &self.max_receive_bytes)
             .field("retry", &self.retry)
             .field("connector", &self.connector);
@@ -320,6 +366,7 @@ mod tests {
         assert!(refused(builder().endpoint("ftp://a:1")).contains("scheme"));
         assert!(refused(builder().connect_timeout(Duration::ZERO)).contains("zero"));
         assert!(refused(builder().request_timeout(Duration::ZERO)).contains("zero"));
+        assert!(refused(builder().attempt_timeout(Duration::ZERO)).contains("zero"));
         assert!(refused(builder().max_receive_bytes(0)).contains("max_receive_bytes"));
         assert!(refused(builder().user("a:b", "pa55word")).contains("colon"));
         assert!(refused(builder().user("", "pa55word")).contains("empty"));

@@ -38,6 +38,8 @@ use crate::{
 pub(crate) struct Config {
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
+    /// How long one endpoint may take to begin its answer; `None` leaves that to the class of the request.
+    pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) max_receive_bytes: usize,
     pub(crate) retry: RetryPolicy,
     /// Whether reads ask for the cluster's agreement where they do not say otherwise.

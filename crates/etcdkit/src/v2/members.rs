@@ -111,6 +111,10 @@ pub struct Member {
 pub(super) async fn list(operation: &'static str, asker: &Asker) -> Result<Vec<Member>> {
     let answer = asker.ask(Request::get(operation, "/v2/members")).await?;
     let wire: wire::Members = answer.json()?;
+    if wire.members.is_empty() {
+        let what = "the answer names no members, of which every cluster has one";
+        return Err(answer.told.error(ErrorKind::Protocol, what));
+    }
     let members = wire.members.into_iter();
     members.map(|member| read(&answer, member)).collect()
 }

@@ -30,8 +30,10 @@ use super::{
 };
 use crate::observe;
 
-/// How long a connection is kept without a request. Routers forget sooner than servers do.
-const IDLE_MOST: Duration = Duration::from_secs(90);
+/// How long a connection is kept without a request. HTTP/1.1 has no pings: whether somebody is still at
+/// the other end shows only with the next request, and a write that is sent to nobody is in doubt. So
+/// only what was in use a moment ago is believed; a new connection costs less than the doubt.
+const IDLE_MOST: Duration = Duration::from_secs(5);
 
 /// How many connections to one endpoint are kept without a request.
 const IDLE_CONNECTIONS: usize = 32;
@@ -80,6 +82,7 @@ pub(crate) struct Http1 {
 /// How far an exchange has come, for whoever gives it up before its end.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
+    reused: AtomicBool,
     sent: AtomicBool,
     answered: AtomicBool,
 }
@@ -90,6 +93,12 @@ impl Progress {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// Whether it went to a connection that had carried others before, and so may be one that something
+    /// on its way has forgotten.
+    pub(crate) fn is_on_reused(&self) -> bool {
+        self.reused.load(Ordering::Relaxed)
+    }
+
     /// Whether the head of an answer is there.
     pub(crate) fn is_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
@@ -97,6 +106,7 @@ impl Progress {
 
     /// Starts over: what came of it was that the request has to be sent to somebody else.
     pub(crate) fn reset(&self) {
+        self.reused.store(false, Ordering::Relaxed);
         self.sent.store(false, Ordering::Relaxed);
         self.answered.store(false, Ordering::Relaxed);
     }
@@ -152,6 +162,7 @@ impl Http1 {
             if used && !connection.settles_within(SETTLE).await {
                 continue;
             }
+            progress.reused.store(used, Ordering::Relaxed);
             progress.sent.store(true, Ordering::Relaxed);
             match connection.send(request).await {
                 Ok(response) => {
@@ -192,6 +203,12 @@ impl Http1 {
             observe::cannot_connect(&endpoint.text, &error);
             Failure::Unreachable(error)
         })
+    }
+
+    /// Closes the connections to an endpoint that wait for a request, after one of them was silent: the
+    /// others went the same way.
+    pub(crate) fn forget(&self, endpoint: &Arc<str>) {
+        self.idle().remove(endpoint);
     }
 
     /// The connection to an endpoint that was used last.

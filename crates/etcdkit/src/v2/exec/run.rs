@@ -23,8 +23,8 @@ use crate::{
     v2::{Error, ErrorKind, Header, Result, request::Request},
 };
 
-/// A read goes elsewhere when an endpoint has not answered within this part of the call's time, but
-/// not sooner than a healthy server under load may need.
+/// A read goes elsewhere, or on another connection, when an endpoint has not answered within this part
+/// of the call's time, but not sooner than a healthy server under load may need.
 const ATTEMPT_SHARE: u32 = 4;
 const ATTEMPT_LEAST: Duration = Duration::from_millis(500);
 
@@ -168,14 +168,17 @@ impl<'a> Run<'a> {
         let progress = Progress::default();
         let mut attempt =
             pin!(core.attempt(&place.endpoint, request, number, self.head_only, &progress));
-        let mut until = self.look_up_at(place);
+        let last = self.give_up_at();
+        let mut until = self.look_up_at(last);
         let ended = loop {
             match timeout_at(until, attempt.as_mut()).await {
                 Ok(ended) => break Some(ended),
                 Err(_) if until >= self.deadline => break None,
                 // Whoever has begun to answer is heard out.
                 Err(_) if progress.is_answered() => until = self.deadline,
-                Err(_) => break None,
+                Err(_) if until >= last => break None,
+                Err(_) if self.has_other(place) || progress.is_on_reused() => break None,
+                Err(_) => until = last,
             }
         };
         if progress.is_sent() {
@@ -193,6 +196,7 @@ impl<'a> Run<'a> {
             if waited >= ATTEMPT_LEAST {
                 place.health.refused();
             }
+            core.http.forget(&place.endpoint.text);
             let what = format!("no answer within {waited:.1?}");
             let mut error = Error::new(ErrorKind::Timeout, what)
                 .with_endpoint(Arc::clone(&place.endpoint.text));
@@ -207,17 +211,22 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// When an attempt that begins now has had as long as it may have.
+    fn give_up_at(&self) -> Instant {
+        match self.core.config.attempt_timeout {
+            Some(most) => self.deadline.min(deadline_after(Instant::now(), most)),
+            None => self.deadline,
+        }
+    }
+
     /// When to see whether the request would fare better elsewhere, which a write never does: it
     /// cannot be asked twice.
-    fn look_up_at(&self, place: &Place) -> Instant {
-        if self.request.class.is_once_only()
-            || self.attempts + 1 >= self.retry.max_attempts
-            || !self.has_other(place)
-        {
-            return self.deadline;
+    fn look_up_at(&self, last: Instant) -> Instant {
+        if self.request.class.is_once_only() || self.attempts + 1 >= self.retry.max_attempts {
+            return last;
         }
         let share = (self.deadline - self.started) / ATTEMPT_SHARE;
-        self.deadline.min(Instant::now() + share.max(ATTEMPT_LEAST))
+        last.min(Instant::now() + share.max(ATTEMPT_LEAST))
     }
 
     /// Whether there is another endpoint that has not been tried.

@@ -62,7 +62,8 @@ impl Checks {
 }
 
 /// Asks for the next event, from this index on or from now, and waits until a server has begun to
-/// answer, which it does at once: for so long, or the client's request timeout.
+/// answer, which it does at once: for so long, or the client's request timeout. What is not etcd's answer
+/// is an error, since asking again would not make it one.
 pub(super) async fn ask(
     client: &Client,
     scope: &Scope,
@@ -79,7 +80,14 @@ pub(super) async fn ask(
     if let Some(index) = index {
         request = request.query("waitIndex", index.to_string());
     }
-    client.core.open(request).await
+    let opened = client.core.open(request).await?;
+    // Every etcd says so, and what it says is where the watch goes on; 0 is an index that none has.
+    if opened.header.etcd_index == 0 {
+        let what = "the answer does not tell the index of a store: it is not etcd's, or something on \
+                    its way has taken X-Etcd-Index away";
+        return Err(opened.told.error(ErrorKind::Protocol, what));
+    }
+    Ok(opened)
 }
 
 /// Listens for the event, for as long as that takes.
