@@ -213,13 +213,12 @@ async fn locks(client: &Client) -> Result {
 
 async fn leaders(client: &Client) -> Result {
     // leader = client.leader("key", "value", ttl=60, timeout=10): only one will succeed.
-    let campaign = |value| {
-        let campaign = client.leader("key").campaign(value);
-        campaign.ttl(60).wait_at_most(Duration::from_millis(500))
-    };
-    let leader = campaign("value").await?;
+    let campaign = |value| client.leader("key").campaign(value).ttl(60);
+    let first = campaign("value").wait_at_most(Duration::from_secs(10));
+    let leader = first.await?;
+    let second = campaign("another").wait_at_most(Duration::from_millis(500));
     assert_eq!(
-        campaign("another").await.expect_err("it cannot be").kind(),
+        second.await.expect_err("it cannot be").kind(),
         ErrorKind::Timeout
     );
     leader.resign().await?;
