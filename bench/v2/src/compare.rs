@@ -8,8 +8,9 @@ use crate::{
     server::Server,
 };
 
-/// How often each load is run with each client.
-const ROUNDS: usize = 3;
+/// How often each load is run with each client. One run differs from the next by more than the clients do,
+/// so there must be some for the median to say anything.
+const ROUNDS: usize = 7;
 
 /// Runs and prints the comparison against an etcd binary.
 pub(crate) fn run(etcd: &str) -> Result<(), Failure> {
@@ -29,12 +30,17 @@ pub(crate) fn run(etcd: &str) -> Result<(), Failure> {
                     figures[index].push(once(client, operation, callers, &server.endpoint)?);
                 }
             }
-            let [ours, theirs] = figures.map(medians);
+            let [ours, theirs] = figures;
             for (index, name) in NAMES.iter().enumerate() {
-                let (ours, theirs) = (ours[index], theirs[index]);
+                let of = |runs: &[Figures]| runs.iter().map(|run| run.0[index]).collect();
+                let (ours, theirs): (Vec<f64>, Vec<f64>) = (of(&ours), of(&theirs));
+                let pairs = ours.iter().zip(&theirs);
+                let ratios = pairs.map(|(ours, theirs)| ours / theirs).collect();
                 println!(
-                    "| {operation}, {callers} callers | {name} | {ours:.1} | {theirs:.1} | {:.2} |",
-                    ours / theirs
+                    "| {operation}, {callers} callers | {name} | {:.1} | {:.1} | {:.2} |",
+                    median(ours),
+                    median(theirs),
+                    median(ratios)
                 );
             }
         }
@@ -60,12 +66,7 @@ fn once(client: &str, operation: &str, callers: &str, endpoint: &str) -> Result<
     Ok(Figures(figures))
 }
 
-fn medians(runs: Vec<Figures>) -> [f64; 4] {
-    let mut medians = [0.0; 4];
-    for (index, median) in medians.iter_mut().enumerate() {
-        let mut values: Vec<f64> = runs.iter().map(|run| run.0[index]).collect();
-        values.sort_by(f64::total_cmp);
-        *median = values.get(values.len() / 2).copied().unwrap_or_default();
-    }
-    medians
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! Compares etcdkit's v2 client with the `etcd` crate, against one real etcd.
 //!
 //! `etcdkit-bench-v2 ETCD` starts that binary with its v2 API and lets both clients put and get with 1, 16
-//! and 64 callers, each run in a process of its own and in turns. Printed are the medians, and etcdkit's
-//! as multiples of the other's.
+//! and 64 callers, each run in a process of its own and in turns. Printed are the medians, and the medians of
+//! etcdkit's figures as multiples of the other's in the same round.
 
 mod clients;
 mod compare;
