@@ -7,7 +7,7 @@ mod common;
 #[allow(dead_code, reason = "nothing is said to the programs here")]
 mod running;
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use common::{Ran, etcdkit, run};
 use etcdkit_server::Server;
@@ -400,6 +400,38 @@ fn a_server_without_the_v2_api_is_told() {
     let ran = run(etcdkit(), args, b"");
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stderr.contains("does not serve"), "{ran:?}");
+}
+
+#[test]
+fn an_endpoint_that_is_silent_has_as_long_as_timeout_says() {
+    let served = Served::start();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    let both = format!("{silent},{}", served.server.endpoint());
+    let patient = ["--no-sync", "--timeout", "200ms", "--total-timeout", "60s"];
+    let start = Instant::now();
+    let ran = run(
+        etcdkit(),
+        ["v2", "--endpoints", &silent]
+            .iter()
+            .chain(&patient)
+            .chain(&["set", "k", "v"]),
+        b"",
+    );
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("may have been applied"), "{ran:?}");
+    let ran = run(
+        etcdkit(),
+        ["v2", "--endpoints", &both]
+            .iter()
+            .chain(&patient)
+            .chain(&["ls"]),
+        b"",
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    // As with etcdctl, 0 is no limit.
+    assert_eq!(served.prints(&["--timeout", "0s", "set", "k", "v"]), "v\n");
 }
 
 #[test]

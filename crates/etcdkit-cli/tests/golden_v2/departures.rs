@@ -44,8 +44,9 @@ const fn depart(line: &'static str, [etcdctl, etcdkit]: [i32; 2], why: &'static 
 /// - of flags and variables that name endpoints, any flag comes first;
 /// - the index that `-o extended` shows for a watch is that of the change;
 /// - a change that was missed for good ends a watch that goes on, also when the connection was lost;
-/// - a request that a member cannot answer in time is not sent to the others within --total-timeout, but
-///   when the connection fails.
+/// - a write that a member does not answer within --timeout is not sent to the others, since it may still be
+///   made; a read goes on, also with one endpoint, until --total-timeout is over; and where --timeout is not
+///   given, 2s limit connecting only.
 const ON_PURPOSE: &[Departure] = &[
     depart(
         "-o bogus get k",

@@ -17,6 +17,9 @@ use crate::{
 /// earlier ones.
 const DEFAULT_ENDPOINTS: &str = "http://127.0.0.1:2379,http://127.0.0.1:4001";
 
+/// How long connecting to one endpoint may take unless --timeout says otherwise.
+const CONNECT: Duration = Duration::from_secs(2);
+
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every v2 command")]
 pub(crate) struct GlobalArgs {
@@ -53,18 +56,17 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true)]
     pub(crate) no_sync: bool,
 
-    /// Time limit for connecting to one endpoint
+    /// Time limit for one endpoint to begin its answer, after which reads go on to the next; 0s for none; unless it is given, 2s for connecting, and writes are heard out
     #[arg(
         long,
         global = true,
-        default_value = "2s",
         value_name = "DURATION",
         value_parser = parse_duration,
         alias = "dial-timeout"
     )]
-    pub(crate) timeout: Duration,
+    timeout: Option<Duration>,
 
-    /// Time limit for the whole command; watches and locks go on
+    /// Time limit for the command, without what watches and locks wait for; asking for the members first has as long again
     #[arg(
         long,
         global = true,
@@ -170,6 +172,16 @@ impl GlobalArgs {
                 plain(Code::BadArgs, format!("Unsupported output format: {other}"))
                     .hint("choose one of simple, extended, json"),
             ),
+        }
+    }
+
+    /// How long connecting to an endpoint may take, and if it is limited, how long it may take until it
+    /// begins to answer. As with etcdctl 0s is no limit, which leaves that of the command.
+    pub(crate) fn timeouts(&self) -> (Duration, Option<Duration>) {
+        match self.timeout {
+            None => (CONNECT, None),
+            Some(limit) if limit.is_zero() => (self.total_timeout, None),
+            Some(limit) => (limit, Some(limit)),
         }
     }
 

@@ -129,15 +129,19 @@ impl Session {
 
 /// Everything but the endpoints.
 fn builder(global: &GlobalArgs) -> Result<ClientBuilder> {
-    if global.total_timeout.is_zero() || global.timeout.is_zero() {
+    if global.total_timeout.is_zero() {
         return Err(marked(
             Code::BadConnection,
-            "a timeout of 0s leaves no time for the request: set --timeout and --total-timeout to more",
+            "a timeout of 0s leaves no time for the request: set --total-timeout to more",
         ));
     }
+    let (connecting, attempt) = global.timeouts();
     let mut builder = Client::builder()
-        .connect_timeout(global.timeout)
+        .connect_timeout(connecting)
         .request_timeout(global.total_timeout);
+    if let Some(limit) = attempt {
+        builder = builder.attempt_timeout(limit);
+    }
     if let Some(tls) = tls(global)? {
         builder = builder.tls(tls);
     }

@@ -31,7 +31,8 @@ async fn list(global: &GlobalArgs, words: &Words) -> Result {
     input::none(words)?;
     let session = Session::open(global).await?;
     let members = session.client.members();
-    let (list, leader) = (members.list().await, members.leader().await);
+    // Beside each other, so that both have the time of the command.
+    let (list, leader) = tokio::join!(members.list(), members.leader());
     session.close().await;
     let list = list.map_err(of_cluster)?;
     let leader = leader.map_err(|error| of_cluster(error).preceded_by("Failed to get leader: "))?;
