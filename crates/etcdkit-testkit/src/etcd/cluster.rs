@@ -249,7 +249,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// Starts all members and waits until each answers linearizable reads.
+    /// Starts all members and waits until each answers linearizable reads and knows the cluster's version.
     ///
     /// # Errors
     ///
@@ -299,6 +299,7 @@ impl ClusterBuilder {
         }
         for member in cluster.members() {
             member.ready().await?;
+            member.in_cluster_of(self.binary.version()).await?;
         }
         Ok(cluster)
     }

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::binary::Version;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -146,8 +147,41 @@ impl Member {
     ///
     /// When the process ends or stays unhealthy.
     pub async fn ready(&mut self) -> Result<(), MemberError> {
+        // Its health is what a linearizable read says.
+        self.until("healthy", "/health", "").await
+    }
+
+    /// Waits until the member knows that its cluster is of this version.
+    ///
+    /// The leader decides it some time after its election, from what it hears of the members: of a lower
+    /// version first while one of them does not answer yet. Until then downgrades and what only newer
+    /// members can do are refused.
+    ///
+    /// # Errors
+    ///
+    /// When the process ends or learns of no such version.
+    pub async fn in_cluster_of(&mut self, version: Version) -> Result<(), MemberError> {
+        let set = format!(
+            "\netcd_cluster_version{{cluster_version=\"{}.{}\"}} 1\n",
+            version.major, version.minor
+        );
+        self.until("in a cluster of its version", "/metrics", &set)
+            .await
+    }
+
+    /// Waits until the answer at this path is a 200 that contains this text.
+    async fn until(
+        &mut self,
+        awaited: &'static str,
+        path: &str,
+        text: &str,
+    ) -> Result<(), MemberError> {
         let start = Instant::now();
-        while !healthy(self.health_port).await {
+        loop {
+            let answer = get(self.health_port, path).await;
+            if answer.is_some_and(|answer| answer.contains(text)) {
+                return Ok(());
+            }
             let ended = match &mut self.running {
                 Some(running) => running.etcd.try_wait(),
                 None => Err(io::Error::other("it is not running")),
@@ -156,11 +190,10 @@ impl Member {
                 return Err(self.ended(status));
             }
             if start.elapsed() > PATIENCE {
-                return Err(self.late("healthy"));
+                return Err(self.late(awaited));
             }
             sleep(POLL).await;
         }
-        Ok(())
     }
 
     /// Ends the process, if one runs, as by `kill -9`, starts it again on the same data and ports,
@@ -338,18 +371,18 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Whether etcd's health endpoint answers 200, which it does after a linearizable read.
+/// The answer at this path, head and body, if it is a 200 and comes soon.
 ///
-/// The endpoint is plain HTTP on its own port (`--listen-metrics-urls`), also when clients need TLS.
-async fn healthy(port: u16) -> bool {
+/// The port is one of plain HTTP (`--listen-metrics-urls`), also when clients need TLS.
+async fn get(port: u16, path: &str) -> Option<String> {
     let answer = timeout(Duration::from_secs(2), async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream
-            .write_all(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            .await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
         io::Result::Ok(answer)
     });
-    matches!(answer.await, Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.0 200"))
+    let answer = answer.await.ok()?.ok()?;
+    answer.starts_with("HTTP/1.0 200").then_some(answer)
 }
