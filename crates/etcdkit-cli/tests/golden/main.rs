@@ -12,6 +12,8 @@
 mod common;
 
 mod administration;
+#[path = "../common/beside.rs"]
+mod beside;
 mod cases;
 mod departures;
 mod drives;
@@ -27,8 +29,10 @@ use std::env;
 
 use common::{Ran, clean, etcdkit, run};
 use etcdkit_testkit::etcd::{Binary, Cluster, Version};
+use tokio::runtime::Runtime;
 
 use crate::{
+    beside::beside_each_other,
     cases::{Case, all},
     departures::ON_PURPOSE,
     etcdctl::Etcdctl,
@@ -37,79 +41,84 @@ use crate::{
     recording::Recording,
 };
 
-#[tokio::test]
-async fn output_and_exit_codes_are_those_of_etcdctl() {
+#[test]
+fn output_and_exit_codes_are_those_of_etcdctl() {
     let etcds = Binary::all().unwrap_or_else(|error| panic!("{error}"));
     let etcdctls = Etcdctl::all(&etcds);
-    let mut wrong = Vec::new();
-    for etcd in &etcds {
-        for etcdctl in &etcdctls {
-            // Writes go to a server each, so that both begin with the same state; reads to one, so
-            // that nothing at all may differ.
-            let theirs = Cluster::builder(etcd).start().await.unwrap();
-            let ours = Cluster::builder(etcd).start().await.unwrap();
-            let their_mask = Mask::of(theirs.endpoint());
-            let our_mask = Mask::of(ours.endpoint());
-            let (mut our_ids, mut their_ids) = (Ids::default(), Ids::default());
-            let mut recording = Recording::default();
-            for case in all() {
-                if !is_at_least(etcd, case.server) {
-                    continue;
-                }
-                let run_ours = |endpoint: &str, ids: &Ids| {
-                    run(etcdkit(), case.args(endpoint, ids), case.stdin.as_bytes())
-                };
-                let our_run = run_ours(ours.endpoint(), &our_ids);
-                our_ids.learn(&our_run.stdout());
-                if etcdctl.version() < case.since {
-                    let instead = run_ours(theirs.endpoint(), &their_ids);
-                    their_ids.learn(&instead.stdout());
-                    continue;
-                }
-                let (their_run, masked) = match case.reads {
-                    true => {
-                        let their_run = etcdctl.run(&case, ours.endpoint(), &our_ids);
-                        let masked = our_mask.apply(&their_run, &case, &our_ids);
-                        (their_run, masked)
-                    }
-                    false => {
-                        let their_run = etcdctl.run(&case, theirs.endpoint(), &their_ids);
-                        their_ids.learn(&their_run.stdout());
-                        let masked = their_mask.apply(&their_run, &case, &their_ids);
-                        (their_run, masked)
-                    }
-                };
-                let same = match case.reads && !case.varies {
-                    true => same_bytes(&our_run, &their_run),
-                    false => our_mask.apply(&our_run, &case, &our_ids) == masked,
-                };
-                if !same {
-                    wrong.push(format!(
-                        "{} (etcdctl {:?}, etcd {})\n  etcdctl {their_run:?}\n  etcdkit {our_run:?}",
-                        case.title(),
-                        etcdctl.version(),
-                        etcd.version(),
-                    ));
-                }
-                // Ids cannot be masked in binary output.
-                if !case.is_binary() {
-                    recording.push(&case, masked);
-                }
-            }
-            if env::var_os("ETCDKIT_RECORD_GOLDEN").is_some()
-                && etcdctl.version() >= (3, 7)
-                && is(etcd, 3, 6)
-            {
-                recording.save();
-            }
-        }
-    }
+    let pairs = etcds
+        .iter()
+        .flat_map(|etcd| etcdctls.iter().map(move |etcdctl| (etcd, etcdctl)));
+    let wrong = beside_each_other(pairs.map(|(etcd, etcdctl)| move || departures(etcd, etcdctl)));
+    let wrong = wrong.concat();
     assert!(
         wrong.is_empty(),
         "{} differ:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// Where etcdkit does not do and print on an etcd what an etcdctl does.
+fn departures(etcd: &Binary, etcdctl: &Etcdctl) -> Vec<String> {
+    let runtime = Runtime::new().unwrap();
+    let start = || runtime.block_on(Cluster::builder(etcd).start()).unwrap();
+    // Writes go to a server each, so that both begin with the same state; reads to one, so that nothing
+    // at all may differ.
+    let (theirs, ours) = (start(), start());
+    let their_mask = Mask::of(theirs.endpoint());
+    let our_mask = Mask::of(ours.endpoint());
+    let (mut our_ids, mut their_ids) = (Ids::default(), Ids::default());
+    let mut recording = Recording::default();
+    let mut wrong = Vec::new();
+    for case in all() {
+        if !is_at_least(etcd, case.server) {
+            continue;
+        }
+        let run_ours = |endpoint: &str, ids: &Ids| {
+            run(etcdkit(), case.args(endpoint, ids), case.stdin.as_bytes())
+        };
+        let our_run = run_ours(ours.endpoint(), &our_ids);
+        our_ids.learn(&our_run.stdout());
+        if etcdctl.version() < case.since {
+            let instead = run_ours(theirs.endpoint(), &their_ids);
+            their_ids.learn(&instead.stdout());
+            continue;
+        }
+        let (their_run, masked) = match case.reads {
+            true => {
+                let their_run = etcdctl.run(&case, ours.endpoint(), &our_ids);
+                let masked = our_mask.apply(&their_run, &case, &our_ids);
+                (their_run, masked)
+            }
+            false => {
+                let their_run = etcdctl.run(&case, theirs.endpoint(), &their_ids);
+                their_ids.learn(&their_run.stdout());
+                let masked = their_mask.apply(&their_run, &case, &their_ids);
+                (their_run, masked)
+            }
+        };
+        let same = match case.reads && !case.varies {
+            true => same_bytes(&our_run, &their_run),
+            false => our_mask.apply(&our_run, &case, &our_ids) == masked,
+        };
+        if !same {
+            wrong.push(format!(
+                "{} (etcdctl {:?}, etcd {})\n  etcdctl {their_run:?}\n  etcdkit {our_run:?}",
+                case.title(),
+                etcdctl.version(),
+                etcd.version(),
+            ));
+        }
+        // Ids cannot be masked in binary output.
+        if !case.is_binary() {
+            recording.push(&case, masked);
+        }
+    }
+    let recorded = etcdctl.version() >= (3, 7) && is(etcd, 3, 6);
+    if recorded && env::var_os("ETCDKIT_RECORD_GOLDEN").is_some() {
+        recording.save();
+    }
+    wrong
 }
 
 fn same_bytes(ours: &Ran, theirs: &Ran) -> bool {

@@ -7,6 +7,7 @@ use etcdkit_testkit::etcd::{Binary, Cluster};
 use tokio::runtime::Runtime;
 
 use crate::{
+    beside::beside_each_other,
     common::{clean, etcdkit, run},
     drives::embedded,
     etcdctl::Etcdctl,
@@ -78,52 +79,74 @@ pub(crate) type Seen = Vec<String>;
 
 /// Each etcdctl and etcdkit do the same on a real etcd; each etcdctl does on the embedded server what it
 /// does on the etcd that it came with.
-fn compare(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Copy) {
-    compare_programs(since, scene);
-    compare_servers(since, scene);
+fn compare(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Sync) {
+    compare_programs(since, &scene);
+    compare_servers(since, &scene);
 }
 
 /// Each etcdctl and etcdkit do the same on a real etcd.
-fn compare_programs(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Copy) {
+fn compare_programs(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Sync) {
     let etcds = Binary::all().unwrap_or_else(|error| panic!("{error}"));
-    let etcdctls = Etcdctl::all(&etcds);
-    let runtime = Runtime::new().unwrap();
-    for etcd in &etcds {
-        let act = |etcdctl: Option<&Etcdctl>| {
-            let server = runtime.block_on(async { Cluster::builder(etcd).start().await.unwrap() });
-            act(server.endpoint(), etcdctl, scene)
-        };
-        let ours = act(None);
-        for etcdctl in etcdctls.iter().filter(|etcdctl| etcdctl.version() >= since) {
-            let theirs = act(Some(etcdctl));
+    let mut etcdctls = Etcdctl::all(&etcds);
+    etcdctls.retain(|etcdctl| etcdctl.version() >= since);
+    let (etcdctls, scene) = (&etcdctls, &scene);
+    let jobs = etcds.iter().flat_map(|etcd| {
+        let programs = std::iter::once(None).chain(etcdctls.iter().map(Some));
+        programs.map(move |program| move || act_on_real(etcd, program, scene))
+    });
+    let seen = beside_each_other(jobs);
+    for (etcd, seen) in etcds.iter().zip(seen.chunks(1 + etcdctls.len())) {
+        let (ours, theirs) = seen.split_first().unwrap();
+        for (etcdctl, theirs) in etcdctls.iter().zip(theirs) {
             let version = etcdctl.version();
             let ours: Seen = match version < (3, 7) {
                 true => ours.iter().map(|line| without_reason(line)).collect(),
                 false => ours.clone(),
             };
-            assert_eq!(ours, theirs, "etcdkit, and etcdctl {version:?} on {etcd}");
+            assert_eq!(ours, *theirs, "etcdkit, and etcdctl {version:?} on {etcd}");
         }
     }
 }
 
 /// Each etcdctl does on the embedded server what it does on the etcd that it came with.
-pub(crate) fn compare_servers(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen) {
+pub(crate) fn compare_servers(since: (u32, u32), scene: impl Fn(&Stage<'_>) -> Seen + Sync) {
     let etcds = Binary::all().unwrap_or_else(|error| panic!("{error}"));
-    let runtime = Runtime::new().unwrap();
-    for etcd in &etcds {
+    let scene = &scene;
+    let compare = |etcd: &Binary| {
         let etcdctl = Etcdctl::of(etcd);
         if etcdctl.version() < since {
-            continue;
+            return;
         }
-        let real = runtime.block_on(async { Cluster::builder(etcd).start().await.unwrap() });
-        let expected = act(real.endpoint(), Some(&etcdctl), &scene);
-        let server = runtime.block_on(embedded(etcd));
-        let found = act(&server.endpoint(), Some(&etcdctl), &scene);
+        let jobs = [true, false].map(|real| {
+            let etcdctl = &etcdctl;
+            move || match real {
+                true => act_on_real(etcd, Some(etcdctl), scene),
+                false => act_on_embedded(etcd, etcdctl, scene),
+            }
+        });
+        let [expected, found] = beside_each_other(jobs).try_into().unwrap();
         assert_eq!(
             found, expected,
             "etcdctl on the embedded server, and on {etcd}"
         );
-    }
+    };
+    beside_each_other(etcds.iter().map(|etcd| || compare(etcd)));
+}
+
+fn act_on_real(
+    etcd: &Binary,
+    etcdctl: Option<&Etcdctl>,
+    scene: impl Fn(&Stage<'_>) -> Seen,
+) -> Seen {
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(Cluster::builder(etcd).start()).unwrap();
+    act(server.endpoint(), etcdctl, scene)
+}
+
+fn act_on_embedded(etcd: &Binary, etcdctl: &Etcdctl, scene: impl Fn(&Stage<'_>) -> Seen) -> Seen {
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(embedded(etcd));
+    act(&server.endpoint(), Some(etcdctl), scene)
 }
 
 fn act(endpoint: &str, etcdctl: Option<&Etcdctl>, scene: impl Fn(&Stage<'_>) -> Seen) -> Seen {
@@ -395,7 +418,8 @@ fn leaders_are_elected_and_observed() {
 #[test]
 fn leases_are_kept_alive_until_they_end() {
     compare((3, 4), |stage| {
-        let granted = stage.also(&["lease", "grant", "2"]);
+        // Long enough that a busy machine renews it in time.
+        let granted = stage.also(&["lease", "grant", "6"]);
         let id = granted.split(' ').nth(1).unwrap();
         let kept = stage.start(&["lease", "keep-alive", id]);
         // Longer than the lease would live by itself.

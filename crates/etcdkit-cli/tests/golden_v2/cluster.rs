@@ -6,6 +6,7 @@ use etcdkit_testkit::etcd::Cluster;
 use tokio::runtime::Runtime;
 
 use crate::{
+    beside::beside_each_other,
     common::{Ran, run},
     script::words,
     stage::{Program, etcds},
@@ -15,13 +16,17 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A cluster of three, and the programs to compare.
-fn each(play: impl Fn(Cluster, [Program; 2])) {
-    for etcd in etcds() {
-        let runtime = Runtime::new().unwrap();
-        let builder = Cluster::builder(&etcd).members(3).flag("--enable-v2=true");
-        let cluster = runtime.block_on(builder.start()).unwrap();
-        play(cluster, [Program::etcdctl_of(&etcd), Program::Etcdkit]);
-    }
+fn each(play: impl Fn(Cluster, [Program; 2]) + Sync) {
+    let etcds = etcds();
+    beside_each_other(etcds.iter().map(|etcd| {
+        let play = &play;
+        move || {
+            let runtime = Runtime::new().unwrap();
+            let builder = Cluster::builder(etcd).members(3).flag("--enable-v2=true");
+            let cluster = runtime.block_on(builder.start()).unwrap();
+            play(cluster, [Program::etcdctl_of(etcd), Program::Etcdkit]);
+        }
+    }));
 }
 
 fn on(cluster: &Cluster, program: &Program, line: &str) -> Ran {

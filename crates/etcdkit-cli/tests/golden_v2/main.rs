@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/beside.rs"]
+mod beside;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../common/running.rs"]
@@ -20,12 +22,13 @@ mod script;
 mod stage;
 mod streaming;
 
-use etcdkit_testkit::etcd::Version;
+use etcdkit_testkit::etcd::{Binary, Version};
 
 use crate::{
+    beside::beside_each_other,
     mask::Masked,
     script::{Step, directories, script},
-    stage::{Place, Program, etcds},
+    stage::{Pair, Place, Program, etcds},
 };
 
 /// Etcd 3.5 cannot change the time to live of directories; those before it can, and so does the embedded
@@ -34,41 +37,42 @@ const NO_UPDATES_OF_DIRECTORIES: Version = Version::new(3, 5, 0);
 
 #[test]
 fn commands_do_and_print_what_etcdctl_does_and_prints() {
-    let mut wrong = Vec::new();
-    for etcd in etcds() {
-        let steps = || {
-            let directories = match etcd.version() < NO_UPDATES_OF_DIRECTORIES {
-                true => directories(),
-                false => Vec::new(),
-            };
-            [script(), directories].concat()
-        };
-        let etcdctl = Program::etcdctl_of(&etcd);
-        let expected = run(&etcdctl, &Place::real(&etcd), &steps());
-        let compared = [
-            (&Program::Etcdkit, Place::real(&etcd)),
-            (&etcdctl, Place::embedded()),
-            (&Program::Etcdkit, Place::embedded()),
-        ];
-        for (program, place) in compared {
-            let found = run(program, &place, &steps());
-            for ((step, expected), found) in steps().iter().zip(&expected).zip(&found) {
-                if !step.is_same(program, expected, found) {
-                    wrong.push(format!(
-                        "{}: {program:?} on {place:?} is not like {etcdctl:?} on {etcd}\n  \
-                             expected {expected:?}\n  found    {found:?}",
-                        step.title(),
-                    ));
-                }
-            }
-        }
-    }
+    let etcds = etcds();
+    let wrong = beside_each_other(etcds.iter().map(|etcd| || unlike_etcdctl(etcd))).concat();
     assert!(
         wrong.is_empty(),
         "{} differ:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// What is not as the etcdctl that came with an etcd has it there.
+fn unlike_etcdctl(etcd: &Binary) -> Vec<String> {
+    let directories = match etcd.version() < NO_UPDATES_OF_DIRECTORIES {
+        true => directories(),
+        false => Vec::new(),
+    };
+    let steps = [script(), directories].concat();
+    let pairs = Pair::all(etcd);
+    let seen = beside_each_other(pairs.iter().map(|pair| {
+        let steps = &steps;
+        move || run(&pair.program, &pair.place(etcd), steps)
+    }));
+    let mut wrong = Vec::new();
+    let (expected, found) = seen.split_first().unwrap();
+    for (pair, found) in pairs.iter().skip(1).zip(found) {
+        for ((step, expected), found) in steps.iter().zip(expected).zip(found) {
+            if !step.is_same(&pair.program, expected, found) {
+                wrong.push(format!(
+                    "{}: {pair:?} is not like etcdctl on {etcd}\n  \
+                     expected {expected:?}\n  found    {found:?}",
+                    step.title(),
+                ));
+            }
+        }
+    }
+    wrong
 }
 
 fn run(program: &Program, place: &Place, steps: &[Step]) -> Vec<Masked> {

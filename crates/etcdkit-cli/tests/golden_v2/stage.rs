@@ -66,9 +66,36 @@ impl fmt::Debug for Program {
     }
 }
 
+/// A program, and the kind of server that it is run on.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    pub(crate) program: Program,
+    on_real: bool,
+}
+
+impl Pair {
+    /// Those that are compared with the first, which is the etcdctl of an etcd on it.
+    pub(crate) fn all(etcd: &Binary) -> [Self; 4] {
+        [
+            (Program::etcdctl_of(etcd), true),
+            (Program::Etcdkit, true),
+            (Program::etcdctl_of(etcd), false),
+            (Program::Etcdkit, false),
+        ]
+        .map(|(program, on_real)| Self { program, on_real })
+    }
+
+    /// A server to run it on.
+    pub(crate) fn place(&self, etcd: &Binary) -> Place {
+        match self.on_real {
+            true => Place::real(etcd),
+            false => Place::embedded(),
+        }
+    }
+}
+
 /// A server with nothing in it.
 pub(crate) struct Place {
-    name: String,
     endpoint: String,
     /// It runs as long as both are there.
     _server: Box<dyn Any>,
@@ -82,7 +109,6 @@ impl Place {
         let cluster = runtime.block_on(builder.start()).unwrap();
         let place = Self {
             endpoint: cluster.endpoint().to_owned(),
-            name: etcd.to_string(),
             _server: Box::new(cluster),
             _runtime: runtime,
         };
@@ -104,7 +130,6 @@ impl Place {
         let server = runtime.block_on(builder.start()).unwrap();
         Self {
             endpoint: server.endpoint(),
-            name: "the embedded server".to_owned(),
             _server: Box::new(server),
             _runtime: runtime,
         }
@@ -125,11 +150,5 @@ impl Place {
         let ran = run(command, args, b"");
         assert_eq!(ran.code, Some(0), "{ran:?}");
         ran.stdout()
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
     }
 }

@@ -1,11 +1,13 @@
 //! Watches: the same is done while etcdctl and etcdkit watch, and what they print is compared.
 
 use etcdkit::v2::Client;
+use etcdkit_testkit::etcd::Binary;
 
 use crate::{
+    beside::beside_each_other,
     common::run,
     running::Running,
-    stage::{Place, Program, etcds},
+    stage::{Pair, Place, Program, etcds},
 };
 
 /// A program on a server of its own.
@@ -45,26 +47,25 @@ impl Stage {
 type Seen = Vec<String>;
 
 /// The etcdctl of each etcd and etcdkit see the same on it, and on the embedded server.
-fn compare(scene: impl Fn(&Stage) -> Seen) {
-    for etcd in etcds() {
-        let etcdctl = Program::etcdctl_of(&etcd);
-        let play = |program: &Program, place| {
-            let program = program.clone();
-            scene(&Stage { program, place })
-        };
-        let expected = play(&etcdctl, Place::real(&etcd));
+fn compare(scene: impl Fn(&Stage) -> Seen + Sync) {
+    let etcds = etcds();
+    let play = |etcd: &Binary| {
+        let pairs = Pair::all(etcd);
+        let scene = &scene;
+        let seen = beside_each_other(pairs.iter().map(|pair| {
+            move || {
+                let program = pair.program.clone();
+                let place = pair.place(etcd);
+                scene(&Stage { program, place })
+            }
+        }));
+        let (expected, found) = seen.split_first().unwrap();
         assert!(!expected.is_empty());
-        let compared = [
-            (&Program::Etcdkit, Place::real(&etcd)),
-            (&etcdctl, Place::embedded()),
-            (&Program::Etcdkit, Place::embedded()),
-        ];
-        for (program, place) in compared {
-            let name = format!("{program:?} on {place:?}");
-            let found = play(program, place);
-            assert_eq!(found, expected, "{name}, not like {etcdctl:?} on {etcd}");
+        for (pair, found) in pairs.iter().skip(1).zip(found) {
+            assert_eq!(found, expected, "{pair:?}, not like etcdctl on {etcd}");
         }
-    }
+    };
+    beside_each_other(etcds.iter().map(|etcd| || play(etcd)));
 }
 
 /// The rest of what a program prints, and how it ended.
