@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod etcd;
+mod failures;
 mod test;
 
 use std::{
