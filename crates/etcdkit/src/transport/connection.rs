@@ -344,18 +344,21 @@ fn no_ping_handle() -> ConnectError {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, thread};
+    use std::future::pending;
 
-    use tokio::{sync::oneshot, time::sleep};
+    use tokio::{
+        sync::oneshot,
+        time::{advance, sleep},
+    };
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_answer_that_came_while_the_process_stood_still_is_heard() {
-        let within = Duration::from_millis(50);
+        let within = Duration::from_secs(2);
         let (answer, answered) = oneshot::channel();
         let stall = tokio::spawn(async move {
-            thread::sleep(within + 2 * STALL);
+            advance(within + 2 * STALL).await;
             // Whoever waits is told first that its time is over.
             sleep(Duration::from_millis(5)).await;
             answer.send(()).expect("somebody waits");
