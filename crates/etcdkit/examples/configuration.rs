@@ -43,7 +43,7 @@ async fn configure(client: Client) -> Result<()> {
     }
 
     // Limits for single calls, here one deadline for two.
-    let deadline = Instant::now() + Duration::from_secs(1);
+    let deadline = Instant::now() + Duration::from_secs(10);
     client.put("greeting", "hello").deadline(deadline).await?;
     let kv = client
         .get("greeting")

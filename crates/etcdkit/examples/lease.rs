@@ -29,7 +29,7 @@ async fn lease(client: Client) -> Result<()> {
     println!("revoked: {:?}", client.get("examples/here").await?);
 
     // A lease can be lost, here because somebody else revokes it. Whoever works under it waits for that.
-    let lease = client.lease(Duration::from_secs(2)).await?;
+    let lease = client.lease(Duration::from_secs(6)).await?;
     client.leases().revoke(&lease).await?;
     let lost = lease.lost().await;
     println!("{lost}");
@@ -38,7 +38,7 @@ async fn lease(client: Client) -> Result<()> {
     // Keys that shall come back by themselves are put by a hook, under each new lease.
     let keys = client.clone();
     let registered = client
-        .lease(Duration::from_secs(2))
+        .lease(Duration::from_secs(6))
         .regrant(move |lease| {
             let keys = keys.clone();
             async move {

@@ -21,7 +21,7 @@ use crate::RetryPolicy;
 /// use etcdkit::{CallOptions, RetryPolicy};
 ///
 /// // Several calls that must be done by the same time.
-/// let deadline = Instant::now() + Duration::from_secs(2);
+/// let deadline = Instant::now() + Duration::from_secs(10);
 /// client.put("a", "1").prev_kv().deadline(deadline).await?;
 /// let kv = client.get("a").deadline(deadline).retry(RetryPolicy::never()).await?;
 /// # assert!(kv.is_some());

@@ -42,7 +42,7 @@ impl<'a> OpenLease<'a> {
     ///
     /// let keys = client.clone();
     /// let registered = client
-    ///     .lease(Duration::from_secs(2))
+    ///     .lease(Duration::from_secs(6))
     ///     .regrant(move |lease| {
     ///         let keys = keys.clone();
     ///         async move {
