@@ -12,28 +12,25 @@ use std::{
 use etcdkit::{Client, ErrorKind, KeyRange, Lease, LeaseId, LostReason, Permission};
 use etcdkit_testkit::etcd::{Binary, Cluster, Version};
 
-use crate::support::{
-    MILLISECOND, SECOND, on_every_etcd, stays_alive, stream_counts, streams, wait_until,
-};
+use crate::support::{SECOND, is_renewed, on_every_etcd, streams, streams_opened, wait_until};
 
 #[tokio::test]
 async fn a_handle_keeps_its_lease_alive_until_it_is_dropped() {
     on_every_etcd(async |cluster, client| {
-        let lease = client.lease(SECOND).await.expect("a lease");
+        let lease = client.lease(5 * SECOND).await.expect("a lease");
         client.put("key", "").lease(&lease).await.expect("a put");
-        let (lost, short) = (lease.lost(), lease.ttl());
-        assert!(short <= 2 * SECOND, "{short:?}");
+        let lost = lease.lost();
         let unused = client.leases().grant(SECOND).await.expect("a grant");
         wait_until("a lease that nobody keeps runs out", async || {
             let state = client.leases().time_to_live(unused.id).await;
             state.expect("an answer").ttl.is_none()
         })
         .await;
-        tokio::time::sleep(3 * short).await;
+        tokio::time::sleep(lease.ttl()).await;
+        is_renewed(&lease).await;
         assert!(!lease.is_lost() && lease.loss().is_none());
-        assert!(lease.remaining() > short / 2, "{:?}", lease.remaining());
         assert!(client.get("key").await.expect("an answer").is_some());
-        assert_eq!(streams(cluster).await, 1);
+        wait_until("there is one stream", async || streams(cluster).await == 1).await;
 
         let id = lease.id();
         let clone = lease.clone();
@@ -46,9 +43,7 @@ async fn a_handle_keeps_its_lease_alive_until_it_is_dropped() {
             client.get("key").await.expect("an answer").is_none()
         })
         .await;
-        let before = Instant::now();
         wait_until("the stream is closed", async || streams(cluster).await == 0).await;
-        assert!(before.elapsed() < 10 * SECOND);
     })
     .await;
 }
@@ -95,7 +90,7 @@ async fn a_lease_can_be_revoked_renewed_and_left() {
 #[tokio::test]
 async fn handles_of_one_lease_end_apart() {
     on_every_etcd(async |_, client| {
-        let lease = client.lease(SECOND).await.expect("a lease");
+        let lease = client.lease(5 * SECOND).await.expect("a lease");
         let first = client
             .leases()
             .keep_alive(lease.id())
@@ -111,8 +106,8 @@ async fn handles_of_one_lease_end_apart() {
         assert_eq!(lost.await.reason(), LostReason::Detached);
         let ttl = lease.ttl();
         lease.detach();
-        tokio::time::sleep(2 * ttl).await;
-        assert!(!second.is_lost(), "{:?}", second.loss());
+        tokio::time::sleep(ttl).await;
+        is_renewed(&second).await;
         second.renew().await.expect("it is still alive");
     })
     .await;
@@ -121,18 +116,15 @@ async fn handles_of_one_lease_end_apart() {
 #[tokio::test]
 async fn a_lease_revoked_by_somebody_else_is_lost_at_the_next_renewal() {
     on_every_etcd(async |cluster, client| {
-        let lease = client.lease(3 * SECOND).await.expect("a lease");
-        let other = client.lease(3 * SECOND).await.expect("another lease");
+        let lease = client.lease(12 * SECOND).await.expect("a lease");
+        let other = client.lease(12 * SECOND).await.expect("another lease");
         let stranger = Client::connect(cluster.endpoint()).await.expect("a client");
         let start = Instant::now();
         stranger.leases().revoke(&lease).await.expect("revoked");
         let lost = lease.lost().await;
         assert_eq!(lost.reason(), LostReason::NotFound);
-        assert!(
-            start.elapsed() < 1500 * MILLISECOND,
-            "{:?}",
-            start.elapsed()
-        );
+        // Renewed when a third of its time has passed, it is not missed only when all has.
+        assert!(start.elapsed() < 9 * SECOND, "{:?}", start.elapsed());
         assert!(lease.is_lost() && lease.remaining().is_zero());
         assert!(!other.is_lost());
     })
@@ -172,9 +164,9 @@ fn with_its_runtime_ends_the_keeping() {
     let lost = second.block_on(lease.lost());
     assert_eq!(lost.reason(), LostReason::Closed);
     let another = second
-        .block_on(client.lease(SECOND).into_future())
+        .block_on(client.lease(5 * SECOND).into_future())
         .expect("a lease");
-    second.block_on(stays_alive(&another, 3 * SECOND));
+    second.block_on(is_renewed(&another));
 }
 
 #[tokio::test]
@@ -188,7 +180,7 @@ async fn five_thousand_leases_share_one_stream_and_none_runs_out() {
     while leases.len() < LEASES {
         while granting.len() < 64 && granting.len() + leases.len() < LEASES {
             let client = client.clone();
-            granting.spawn(async move { client.lease(6 * SECOND).await });
+            granting.spawn(async move { client.lease(15 * SECOND).await });
         }
         let lease = granting.join_next().await.expect("some are under way");
         leases.push(lease.expect("no panic").expect("a lease"));
@@ -205,11 +197,10 @@ async fn five_thousand_leases_share_one_stream_and_none_runs_out() {
         client.leases().list().await.expect("a list").leases.len(),
         LEASES
     );
-    assert_eq!(
-        stream_counts(&cluster).await,
-        [1, 0],
-        "one stream, from first to last"
-    );
+    wait_until("one stream is open", async || streams(&cluster).await == 1).await;
+    // One that the machine was too busy to answer on is given up for another.
+    let opened = streams_opened(&cluster).await;
+    assert!(opened <= 5, "{opened} streams, and not one for all");
     drop(leases);
     wait_until("all are revoked", async || {
         client
@@ -227,7 +218,7 @@ async fn five_thousand_leases_share_one_stream_and_none_runs_out() {
 async fn a_standing_lease_puts_its_keys_again() {
     on_every_etcd(async |cluster, client| {
         let fail = Arc::new(AtomicBool::new(false));
-        let opening = client.lease(2 * SECOND).id(7).regrant({
+        let opening = client.lease(6 * SECOND).id(7).regrant({
             let (client, fail) = (client.clone(), Arc::clone(&fail));
             move |lease| {
                 let (client, fail) = (client.clone(), fail.swap(false, Ordering::Relaxed));
@@ -278,10 +269,10 @@ async fn a_standing_lease_puts_its_keys_again() {
 
 #[tokio::test]
 async fn a_lease_with_keys_that_must_not_be_written_is_lost_alone() {
-    for etcd in Binary::all().expect("a real etcd") {
-        println!("on {etcd}");
-        let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
-        let admin = Client::connect(cluster.endpoint()).await.expect("a client");
+    on_every_etcd(async |cluster, admin| {
+        let status = admin.maintenance().status(cluster.endpoint()).await;
+        let version = status.expect("its status").version.parse();
+        let version = version.expect("a version");
         let auth = admin.auth();
         auth.user("root").add("secret").await.expect("added");
         auth.user("root").grant_role("root").await.expect("granted");
@@ -304,14 +295,14 @@ async fn a_lease_with_keys_that_must_not_be_written_is_lost_alone() {
             as_user("bob", "pass").await,
         );
 
-        let free = bob.lease(4 * SECOND).await.expect("a lease");
-        let taken = bob.lease(4 * SECOND).await.expect("a lease");
+        let free = bob.lease(9 * SECOND).await.expect("a lease");
+        let taken = bob.lease(9 * SECOND).await.expect("a lease");
         bob.put("mine/1", "").lease(&free).await.expect("allowed");
         root.put("other", "")
             .lease(&taken)
             .await
             .expect("root may all");
-        if checks_renewals(etcd.version()) {
+        if checks_renewals(version) {
             let lost = taken.lost().await;
             assert_eq!(lost.reason(), LostReason::PermissionDenied);
             let error = bob
@@ -321,10 +312,12 @@ async fn a_lease_with_keys_that_must_not_be_written_is_lost_alone() {
                 .expect_err("denied");
             assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         } else {
-            stays_alive(&taken, 8 * SECOND).await;
+            is_renewed(&taken).await;
         }
-        stays_alive(&free, 8 * SECOND).await;
-    }
+        is_renewed(&free).await;
+        is_renewed(&free).await;
+    })
+    .await;
 }
 
 /// Whether a server of this version lets only those renew a lease who may write its keys.
