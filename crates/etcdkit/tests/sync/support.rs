@@ -6,10 +6,11 @@ use etcdkit::{Client, KeyRange, LeaseId, SortOrder, SortTarget};
 use etcdkit_server::Server;
 use tokio::time::timeout;
 
-/// Longer than anything takes here unless it never comes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than anything takes unless it never comes, also on a machine that is slow and busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) const TTL: Duration = Duration::from_secs(30);
+/// Longer than the patience, so that nothing that should be released goes with its lease instead.
+pub(crate) const TTL: Duration = Duration::from_secs(120);
 
 pub(crate) async fn start() -> (Server, Client) {
     let server = Server::builder().without_listener().start().await.unwrap();
