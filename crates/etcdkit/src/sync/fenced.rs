@@ -107,6 +107,10 @@ impl<'a> IntoFuture for FencedTxn<'a> {
 ///
 /// [`NotHeld`](crate::ErrorKind::NotHeld) if it is no longer held: nothing was written. Otherwise those of
 /// [`Put`](crate::Put).
+///
+/// # Cancellation
+///
+/// As of a [fenced transaction](FencedTxn#cancellation).
 #[derive(Debug)]
 #[must_use = "a put is sent when awaited"]
 pub struct FencedPut<'a> {
@@ -183,6 +187,10 @@ impl<'a> IntoFuture for FencedPut<'a> {
 ///
 /// [`NotHeld`](crate::ErrorKind::NotHeld) if it is no longer held: nothing was deleted. Otherwise those of
 /// [`Delete`](crate::Delete).
+///
+/// # Cancellation
+///
+/// As of a [fenced transaction](FencedTxn#cancellation).
 #[derive(Debug)]
 #[must_use = "a delete is sent when awaited"]
 pub struct FencedDelete<'a> {

@@ -9,3 +9,4 @@ mod loss;
 mod rwlocks;
 mod semaphores;
 mod support;
+mod transactions;

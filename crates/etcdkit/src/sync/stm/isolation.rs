@@ -9,6 +9,10 @@
 /// | [`Serializable`](Self::Serializable) | one revision | nothing read has changed |
 /// | [`RepeatableReads`](Self::RepeatableReads) | each key once, whenever | nothing read has changed |
 /// | [`ReadCommitted`](Self::ReadCommitted) | each key once, whenever | always |
+///
+/// That a key does not exist is read and compared as a value is. So of two transactions that each put a key unless
+/// they find the other's, one stays out, except under `ReadCommitted`. Ranges are not read, so a transaction
+/// does not depend on keys that it has not named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isolation {
