@@ -8,7 +8,6 @@
 
 mod contender;
 mod guard;
-mod program;
 mod records;
 
 use std::{
@@ -17,21 +16,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcdkit::{Client, KeyRange, Revision};
+use etcdkit::{Client, KeyRange};
 use tokio::task::JoinHandle;
 
 use crate::{
     lock_checker::{Kind, Queue, Violation},
+    patience::PATIENCE,
     proxy::{Conditions, Proxy},
-    scenario::replay,
+    record::Record,
     watch_checker::{Event, History},
 };
 use contender::Contender;
 pub use records::Report;
 use records::Shared;
-
-/// Nothing that certainly comes takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a contest is run.
 #[derive(Clone, Copy, Debug)]
@@ -66,15 +63,11 @@ impl Rules {
 #[derive(Debug)]
 pub struct Contest {
     rules: Rules,
-    endpoints: Vec<String>,
     /// Over connections that no fault is done to.
     direct: Client,
     prefix: String,
     queue: Queue,
-    /// The first revision that concerns the keys.
-    first: Revision,
-    /// What was read before it could be compacted away.
-    early: Vec<Event>,
+    record: Record,
     shared: Arc<Shared>,
     /// Of each contender, one to each member.
     proxies: Vec<Vec<Proxy>>,
@@ -98,8 +91,7 @@ impl Contest {
             &format!("{prefix}lock"),
             &format!("{prefix}data/"),
         );
-        let before = direct.put(format!("{prefix}before"), "").await;
-        let first = before.expect("a put").header.revision;
+        let record = Record::begin(endpoints.clone(), direct.clone(), &prefix).await;
         let shared = Arc::new(Shared::new(rules.contenders));
         let mut proxies = Vec::new();
         let mut tasks = Vec::new();
@@ -125,12 +117,10 @@ impl Contest {
         }
         Self {
             rules,
-            endpoints,
             direct,
             prefix,
             queue,
-            first,
-            early: Vec::new(),
+            record,
             shared,
             proxies,
             tasks,
@@ -140,6 +130,11 @@ impl Contest {
     /// How many contend.
     pub fn contenders(&self) -> usize {
         self.proxies.len()
+    }
+
+    /// How long what a contender that ends without a word has held stays held.
+    pub fn ttl(&self) -> Duration {
+        self.rules.ttl
     }
 
     /// The way of a contender to each member.
@@ -165,9 +160,26 @@ impl Contest {
     /// When that takes too long, or a contender has panicked.
     pub async fn rounds(&self, count: usize) {
         let until = self.shared.report().held + count;
+        self.enough(&format!("{count} more guards"), |report| {
+            report.held >= until
+        })
+        .await;
+    }
+
+    /// Waits until so many fenced writes were applied, all in all, so that there is something to judge.
+    ///
+    /// # Panics
+    ///
+    /// As [`rounds`](Self::rounds).
+    pub async fn writes(&self, count: usize) {
+        self.enough(&format!("{count} writes"), |report| report.written >= count)
+            .await;
+    }
+
+    async fn enough(&self, what: &str, is_enough: impl Fn(&Report) -> bool) {
         let start = Instant::now();
-        while self.shared.report().held < until {
-            self.in_time(start, &format!("{count} more guards"));
+        while !is_enough(&self.shared.report()) {
+            self.in_time(start, what);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -194,9 +206,7 @@ impl Contest {
     ///
     /// When the cluster does not answer.
     pub async fn compact(&mut self) {
-        let until = self.marker().await;
-        self.read_until(until).await;
-        self.direct.compact(until).await.expect("a compaction");
+        self.record.compact().await;
     }
 
     /// Lets everything pass, waits until the contenders have ended and nothing is left of them, and
@@ -224,8 +234,7 @@ impl Contest {
             self.in_time(start, "the queue to be empty");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let until = self.marker().await;
-        self.read_until(until).await;
+        self.record.read().await;
         self.judge();
         self.shared.report()
     }
@@ -265,36 +274,10 @@ impl Contest {
     }
 
     fn history(&self, of: impl Fn(&Event) -> bool) -> History {
-        let events = self.early.iter().filter(|event| of(event)).cloned();
+        let events = self.record.events().filter(|event| of(event)).cloned();
         History::new(events).unwrap_or_else(|contradictions| {
             panic!("{self}: the server's history is impossible: {contradictions:#?}")
         })
-    }
-
-    async fn read_until(&mut self, until: Revision) {
-        let from = self
-            .early
-            .last()
-            .map_or(self.first, |last| last.revision() + 1);
-        let keys = KeyRange::prefix(self.prefix.as_str());
-        let read = replay(&self.endpoints, &keys, from, until);
-        match tokio::time::timeout(PATIENCE, read).await {
-            Ok(Ok(events)) => self.early.extend(events),
-            Ok(Err(error)) => panic!("{self}: the history cannot be read: {error}"),
-            Err(_) => panic!("{self}: the history cannot be read in time"),
-        }
-    }
-
-    /// A revision after everything that was done before.
-    async fn marker(&self) -> Revision {
-        let start = Instant::now();
-        loop {
-            let put = self.direct.put(format!("{}marker", self.prefix), "").await;
-            if let Ok(put) = put {
-                return put.header.revision;
-            }
-            self.in_time(start, "a put to succeed");
-        }
     }
 
     #[track_caller]

@@ -11,7 +11,7 @@
 //! # drop(key); }
 //! ```
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -20,12 +20,9 @@ use tokio::{
     time::timeout,
 };
 
-use crate::etcd::Binary;
+use crate::{etcd::Binary, patience::PATIENCE};
 
-/// The longest time that anything which must happen takes.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// An etcdctl under way. It panics when etcdctl cannot be run, or does not do in half a minute what it
+/// An etcdctl under way. It panics when etcdctl cannot be run, or does not do in a minute what it
 /// is waited for. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Etcdctl {

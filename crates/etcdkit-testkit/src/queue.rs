@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use etcdkit::{Client, KeyRange};
 
-/// No queue takes longer to become what a test expects.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::patience::PATIENCE;
 
 /// Waits until so many stand in the queue of a lock or an election.
 ///
 /// # Panics
 ///
-/// If they do not in half a minute, or if the keys cannot be counted.
+/// If they do not in a minute, or if the keys cannot be counted.
 pub async fn queue_of(client: &Client, name: &str, length: i64) {
     let start = Instant::now();
     let queue = format!("{name}/");

@@ -12,12 +12,11 @@ use etcdkit::{
 use tokio::time::{sleep, timeout};
 
 use super::{
-    PATIENCE, Rules,
+    Rules,
     guard::{Guard, Owner, Wanted, acquire, try_acquire},
-    program::Program,
     records::{Holding, Shared},
 };
-use crate::watch_checker::Change;
+use crate::{patience::PATIENCE, program::Program, watch_checker::Change};
 
 /// One of so many turns ends in a crash, if it can.
 const CRASHES: u8 = 16;
@@ -72,10 +71,10 @@ impl Contender {
         while !self.shared.is_done() {
             let wanted = Wanted::draw(self.rules.kind, &mut self.random);
             let random = self.random.fork();
-            let client = program.client.clone();
+            let client = program.client().clone();
             let owner = Owner::Client(&client, self.rules.ttl);
             let turn = self.turn(owner, &client, wanted, random);
-            if program.runtime.block_on(turn) == Turn::Crash {
+            if program.run(turn) == Turn::Crash {
                 program.crash();
                 program = Program::start(&self.ways);
             }
@@ -86,7 +85,7 @@ impl Contender {
     fn with_one_session(mut self, is_shared: bool) {
         let mut program = Program::start(&self.ways);
         while !self.shared.is_done() {
-            let Some(session) = program.runtime.block_on(self.open(&program.client)) else {
+            let Some(session) = program.run(self.open(program.client())) else {
                 continue;
             };
             let mut turn = Turn::Over;
@@ -95,12 +94,10 @@ impl Contender {
                 let randoms = [self.random.fork(), self.random.fork()];
                 let owner = Owner::Session(&session);
                 let [first, second] =
-                    randoms.map(|random| self.turn(owner, &program.client, wanted, random));
+                    randoms.map(|random| self.turn(owner, program.client(), wanted, random));
                 turn = match is_shared {
-                    false => program.runtime.block_on(first),
-                    true => program
-                        .runtime
-                        .block_on(async { tokio::join!(first, second).0 }),
+                    false => program.run(first),
+                    true => program.run(async { tokio::join!(first, second).0 }),
                 };
             }
             if turn == Turn::Crash {
@@ -108,7 +105,7 @@ impl Contender {
                 program.crash();
                 program = Program::start(&self.ways);
             } else {
-                program.runtime.block_on(self.leave(session));
+                program.run(self.leave(session));
             }
         }
     }

@@ -12,14 +12,13 @@ use etcdkit::{
 use etcdkit_testkit::{
     election_checker::Proclamation,
     lock_checker::{Claim, Stamp},
+    patience::PATIENCE,
+    program::Program,
     watch_checker::Outcome,
 };
-use tokio::{
-    runtime::Runtime,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
-use crate::race::{PATIENCE, Shared, TTL};
+use crate::race::{Shared, TTL};
 
 /// One of so many leaderships ends in a crash.
 const CRASHES: u8 = 8;
@@ -39,34 +38,6 @@ pub(crate) struct Candidate {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// A program, as far as one can be ended at any point.
-struct Program {
-    runtime: Runtime,
-    client: Client,
-}
-
-impl Program {
-    fn start(ways: &[String]) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let client = {
-            let _inside = runtime.enter();
-            let client = Client::builder().endpoints(ways);
-            let client = client.request_timeout(Duration::from_secs(2));
-            client.connect_lazy().expect("a client")
-        };
-        Self { runtime, client }
-    }
-
-    /// Ends it as `kill -9` does: nothing of it runs any more.
-    fn crash(self) {
-        self.runtime.shutdown_background();
-    }
-}
-
 impl Candidate {
     pub(crate) fn run(mut self) {
         match self.number % 2 {
@@ -78,12 +49,12 @@ impl Candidate {
     fn with_a_lease_for_each(&mut self) {
         let mut program = Program::start(&self.ways);
         while !self.is_done() {
-            let election = program.client.election(&self.election).ttl(TTL);
-            let leadership = program.runtime.block_on(self.campaign(&election));
+            let election = program.client().election(&self.election).ttl(TTL);
+            let leadership = program.run(self.campaign(&election));
             let Some(leadership) = leadership else {
                 continue;
             };
-            program.runtime.block_on(self.lead(&leadership));
+            program.run(self.lead(&leadership));
             if self.random.u8(0..CRASHES) == 0 {
                 self.shared.records().report.crashed += 1;
                 // Not dropped: that would resign.
@@ -91,7 +62,7 @@ impl Candidate {
                 program.crash();
                 program = Program::start(&self.ways);
             } else {
-                program.runtime.block_on(self.end(leadership));
+                program.run(self.end(leadership));
             }
         }
     }
@@ -101,12 +72,12 @@ impl Candidate {
         let mut program = Program::start(&self.ways);
         let mut kept = None;
         while !self.is_done() {
-            let Some(session) = program.runtime.block_on(self.open(&program.client, kept)) else {
+            let Some(session) = program.run(self.open(program.client(), kept)) else {
                 kept = None;
                 continue;
             };
             let lease = session.id();
-            match program.runtime.block_on(self.with(session)) {
+            match program.run(self.with(session)) {
                 None => kept = None,
                 Some(leadership) => {
                     self.shared.records().report.crashed += 1;
@@ -120,8 +91,8 @@ impl Candidate {
         }
         if let Some(lease) = kept {
             // Otherwise it runs out.
-            let _ = program.runtime.block_on(async {
-                let revoke = program.client.leases().revoke(lease);
+            let _ = program.run(async {
+                let revoke = program.client().leases().revoke(lease);
                 revoke.await
             });
         }

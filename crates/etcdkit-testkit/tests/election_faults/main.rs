@@ -4,10 +4,10 @@
 mod candidate;
 mod race;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use etcdkit_testkit::{
-    etcd::{Binary, Cluster, Version},
+    places::{at_once, cluster, keeps_leases, leader, versions},
     proxy::Direction,
 };
 use race::{Race, TTL};
@@ -15,47 +15,34 @@ use tokio::time::sleep;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// The newest etcd of each minor version that was found.
-fn versions() -> Vec<Binary> {
-    let all = Binary::all().expect("a real etcd");
-    let minors = all.into_iter().map(|etcd| {
-        let version = etcd.version();
-        ((version.major, version.minor), etcd)
-    });
-    minors.collect::<BTreeMap<_, _>>().into_values().collect()
-}
-
-/// Before, a leader that was frozen and goes on may let leases run out that others have kept alive.
-const KEEPS_LEASES: Version = Version::new(3, 5, 28);
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_leads_at_a_time_when_members_are_killed_and_frozen() {
-    for etcd in versions() {
-        let cluster = Cluster::builder(&etcd).members(3).start().await;
-        let mut cluster = cluster.expect("a cluster");
+    at_once(versions(), async |etcd| {
+        let mut cluster = cluster(&etcd, 3).await;
         let race = Race::start(cluster.endpoints()).await;
         race.leaderships(5).await;
-        let leader = cluster.leader().await.expect("a leader");
-        cluster.member(leader).kill().expect("a kill");
+        let led = leader(&cluster).await;
+        cluster.member(led).kill().expect("a kill");
         race.leaderships(3).await;
-        cluster.member(leader).restart().await.expect("a restart");
+        cluster.member(led).restart().await.expect("a restart");
         race.leaderships(3).await;
-        let leader = cluster.leader().await.expect("a leader");
-        cluster.member(leader).pause().expect("a pause");
+        let led = leader(&cluster).await;
+        cluster.member(led).pause().expect("a pause");
         // For longer than leases live.
         sleep(TTL + 1_000 * MS).await;
         race.leaderships(3).await;
-        cluster.member(leader).resume().expect("it goes on");
+        cluster.member(led).resume().expect("it goes on");
         race.leaderships(5).await;
-        let report = race.finish(etcd.version() >= KEEPS_LEASES).await;
+        let report = race.finish(keeps_leases(&etcd)).await;
         println!("{etcd}: killed and frozen: {report}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_leads_at_a_time_when_leaders_are_cut_off_and_connections_end() {
-    for etcd in versions() {
-        let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
+    at_once(versions(), async |etcd| {
+        let cluster = cluster(&etcd, 1).await;
         let race = Race::start(cluster.endpoints()).await;
         let mut random = fastrand::Rng::with_seed(race.seed());
         for round in 0..24 {
@@ -81,5 +68,6 @@ async fn one_leads_at_a_time_when_leaders_are_cut_off_and_connections_end() {
         let report = race.finish(true).await;
         println!("{etcd}: cut off: {report}");
         assert!(report.refused > 0, "no past leader was told so");
-    }
+    })
+    .await;
 }

@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcdkit::{Client, KeyRange, Revision};
+use etcdkit::{Client, KeyRange};
 use etcdkit_testkit::{
     election_checker::{Proclamation, Seen, Timeline},
     lock_checker::{Claim, Kind, Queue},
+    patience::PATIENCE,
     proxy::{Conditions, Proxy},
-    scenario::replay,
-    watch_checker::{Event, History},
+    record::Record,
+    watch_checker::History,
 };
 use tokio::{task::JoinHandle, time::sleep};
 
@@ -25,9 +26,6 @@ const OBSERVERS: usize = 3;
 /// How long a leader that says nothing leads on.
 pub(crate) const TTL: Duration = Duration::from_secs(2);
 
-/// Nothing that certainly comes takes longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
 const MS: Duration = Duration::from_millis(1);
 
 /// An election under way.
@@ -37,8 +35,7 @@ pub(crate) struct Race {
     direct: Client,
     prefix: String,
     seed: u64,
-    /// The first revision that concerns the election.
-    first: Revision,
+    record: Record,
     shared: Arc<Shared>,
     /// Of each candidate, and then of each observer, one to each member.
     proxies: Vec<Vec<Proxy>>,
@@ -111,14 +108,14 @@ impl Race {
             .request_timeout(Duration::from_secs(2));
         let direct = direct.connect().await.expect("a client");
         let prefix = format!("race/{:016x}/", fastrand::u64(..));
-        let before = direct.put(format!("{prefix}before"), "").await;
+        let record = Record::begin(endpoints.clone(), direct.clone(), &prefix).await;
         let seed = fastrand::u64(..);
         let mut race = Self {
-            first: before.expect("a put").header.revision,
             endpoints,
             direct,
             prefix,
             seed,
+            record,
             shared: Arc::default(),
             proxies: Vec::new(),
             candidates: Vec::new(),
@@ -274,17 +271,9 @@ impl Race {
         found.ok().map(|found| found.count)
     }
 
-    async fn history(&self) -> History {
-        let after = self.direct.put(format!("{}after", self.prefix), "").await;
-        let after = after.expect("a put").header.revision;
-        let keys = KeyRange::prefix(self.prefix.as_str());
-        let read = replay(&self.endpoints, &keys, self.first, after);
-        let events: Vec<Event> = match tokio::time::timeout(PATIENCE, read).await {
-            Ok(Ok(events)) => events,
-            Ok(Err(error)) => panic!("{self}: the history cannot be read: {error}"),
-            Err(_) => panic!("{self}: the history cannot be read in time"),
-        };
-        History::new(events)
+    async fn history(&mut self) -> History {
+        self.record.read().await;
+        History::new(self.record.events().cloned())
             .unwrap_or_else(|wrong| panic!("{self}: an impossible history: {wrong:#?}"))
     }
 

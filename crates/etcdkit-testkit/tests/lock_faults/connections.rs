@@ -3,10 +3,14 @@
 use std::time::Instant;
 
 use etcdkit::{ErrorKind, KeyRange, sync::HoldLostReason};
-use etcdkit_testkit::proxy::{Conditions, Direction, Proxy};
+use etcdkit_testkit::{
+    patience::{in_time, until},
+    proxy::{Conditions, Direction, Proxy},
+};
+use futures_util::FutureExt;
 
 use crate::support::{
-    MS, SECOND, TTL, age, connect, in_time, on_each, passes, passes_the_fence, queued, until,
+    LONG, MS, SECOND, TTL, age, connect, on_each, passes, passes_the_fence, queued,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,36 +20,30 @@ async fn a_holder_that_is_cut_off_knows_before_somebody_else_gets_the_lock() {
         let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
         let client = connect(proxy.endpoint()).await;
         let holder = client.lock("l").ttl(TTL).await.expect("a lock");
-        let lost = tokio::spawn({
-            let lost = holder.lost();
-            async move { (lost.await, Instant::now()) }
-        });
+        let lost = tokio::spawn(holder.lost());
         assert!(passes_the_fence(&direct, &holder).await);
 
-        let (cut, fence) = (Instant::now(), holder.fence());
+        let fence = holder.fence();
         proxy.set_both(Conditions::black_hole());
         // Sent while it still holds the lock, and carried out when it does not any more.
         let late = tokio::spawn(async move {
             let answer = holder.put("late", "").timeout(SECOND / 2).await;
             (holder, answer)
         });
-        let next = in_time("the next holder", direct.lock("l").ttl(TTL)).await;
-        let (next, granted) = (next.expect("a lock"), Instant::now());
         let (holder, answer) = late.await.expect("no panic");
         assert!(answer.is_err(), "{answer:?}");
+        let next = in_time("the next holder", direct.lock("l").ttl(LONG)).await;
+        let next = next.expect("a lock");
         assert!(holder.is_lost(), "two hold the lock");
-        let (lost, at) = lost.await.expect("no panic");
+        let told = holder.lost().now_or_never().expect("told too late");
         assert!(
-            matches!(lost.reason(), HoldLostReason::Session(_)),
-            "{lost}"
+            matches!(told.reason(), HoldLostReason::Session(_)),
+            "{told}"
         );
-        assert!(at < granted, "told too late");
+        // Whoever has waited since before is told the same.
+        let lost = in_time("the loss", lost).await.expect("no panic");
+        assert_eq!(lost.to_string(), told.to_string());
         assert!(next.fencing_token() > holder.fencing_token());
-        println!(
-            "lost after {:?}, granted after {:?}",
-            at - cut,
-            granted - cut
-        );
 
         proxy.set_both(Conditions::pass());
         // What was held back has arrived before what is sent now.
@@ -72,8 +70,8 @@ async fn a_waiter_gets_the_lock_that_was_released_and_compacted_while_it_was_cut
         let direct = connect(cluster.endpoint()).await;
         let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
         let client = connect(proxy.endpoint()).await;
-        let first = direct.lock("l").ttl(60 * SECOND).await.expect("a lock");
-        let waiting = tokio::spawn(async move { client.lock("l").ttl(60 * SECOND).await });
+        let first = direct.lock("l").ttl(LONG).await.expect("a lock");
+        let waiting = tokio::spawn(async move { client.lock("l").ttl(LONG).await });
         until("the waiter", async || queued(&direct, "l").await == 2).await;
         proxy.refuse().await.expect("a refusal");
         proxy.cut();
@@ -96,8 +94,8 @@ async fn a_waiter_whose_key_was_deleted_while_it_was_cut_off_never_holds() {
         let direct = connect(cluster.endpoint()).await;
         let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
         let client = connect(proxy.endpoint()).await;
-        let first = direct.lock("l").ttl(60 * SECOND).await.expect("a lock");
-        let waiting = tokio::spawn(async move { client.lock("l").ttl(60 * SECOND).await });
+        let first = direct.lock("l").ttl(LONG).await.expect("a lock");
+        let waiting = tokio::spawn(async move { client.lock("l").ttl(LONG).await });
         until("the waiter", async || queued(&direct, "l").await == 2).await;
         proxy.refuse().await.expect("a refusal");
         proxy.cut();
@@ -127,7 +125,7 @@ async fn the_loss_of_a_session_ends_its_waits() {
         let direct = connect(cluster.endpoint()).await;
         let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
         let client = connect(proxy.endpoint()).await;
-        let first = direct.lock("l").ttl(60 * SECOND).await.expect("a lock");
+        let first = direct.lock("l").ttl(LONG).await.expect("a lock");
         let session = client.session().ttl(TTL).await.expect("a session");
         let waiting = session.lock("l");
         let waiting = tokio::spawn(async move { waiting.await });
@@ -149,7 +147,7 @@ async fn an_answer_that_is_lost_at_any_byte_leaves_nothing_behind() {
         let direct = connect(cluster.endpoint()).await;
         let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
         let client = connect(proxy.endpoint()).await;
-        let session = client.session().ttl(60 * SECOND).await.expect("a session");
+        let session = client.session().ttl(LONG).await.expect("a session");
         for (round, bytes) in (0..360).step_by(15).enumerate() {
             let name = format!("l{bytes}");
             let direction = match round % 2 {
@@ -160,7 +158,7 @@ async fn an_answer_that_is_lost_at_any_byte_leaves_nothing_behind() {
             // Whether it comes of it or not, others get the lock once it is let go.
             let lock = session.lock(&name).wait_at_most(5 * SECOND).await;
             drop(lock);
-            let next = in_time("the next holder", direct.lock(&name).ttl(60 * SECOND)).await;
+            let next = in_time("the next holder", direct.lock(&name).ttl(LONG)).await;
             let next = next.expect("a lock");
             assert_eq!(queued(&direct, &name).await, 1, "after {bytes} bytes");
             assert!(next.unlock().await.expect("an answer"));
@@ -184,7 +182,7 @@ async fn a_lock_is_kept_over_slow_connections_for_longer_than_it_lives() {
             assert!(!lock.is_lost());
             lock.put("written", "").await.expect("it is held");
         }
-        let other = direct.lock("l").ttl(TTL).try_lock().await;
+        let other = direct.lock("l").ttl(LONG).try_lock().await;
         assert!(other.expect("an answer").is_none());
         assert!(lock.unlock().await.expect("an answer"));
     })

@@ -1,16 +1,17 @@
 //! Contests on real etcd.
 
-use std::{fmt, time::Instant};
+use std::time::Instant;
 
 use etcdkit_testkit::{
-    contest::{Contest, Report, Rules},
-    etcd::{Binary, Version},
+    contest::{Contest, Rules},
+    etcd::Binary,
     lock_checker::Kind,
+    places::{at_once, cluster, keeps_leases, leader},
     proxy::{Conditions, Direction},
 };
 use tokio::time::sleep;
 
-use crate::support::{MS, SECOND, TTL, cluster, oldest_and_newest};
+use crate::support::{MS, SECOND, oldest_and_newest};
 
 /// Breaks connections, and holds back those of a holder for longer than its lease lives.
 async fn hurt_connections(contest: &mut Contest, random: &mut fastrand::Rng) {
@@ -37,16 +38,18 @@ async fn hurt_connections(contest: &mut Contest, random: &mut fastrand::Rng) {
         contest.freeze(holder, true);
         if frozen {
             // It must lose the lock, or go round without it.
-            sleep(TTL + SECOND / 2).await;
+            sleep(contest.ttl() + SECOND / 2).await;
         }
         contest.rounds(5).await;
         contest.freeze(holder, false);
     }
 }
 
-fn tell(what: impl fmt::Display, kind: Kind, report: &Report) {
-    println!("{what}: {kind:?}: {report}");
-    assert!(report.written >= 10, "too little was written to judge");
+/// Lets it go on until there is something to judge, and judges.
+async fn finish(contest: Contest, what: &str, kind: Kind, start: Instant) {
+    contest.writes(10).await;
+    let report = contest.finish().await;
+    println!("{what}, {:.1?}: {kind:?}: {report}", start.elapsed());
 }
 
 async fn on_broken_connections(etcd: &Binary, kind: Kind) {
@@ -55,19 +58,15 @@ async fn on_broken_connections(etcd: &Binary, kind: Kind) {
     let rules = Rules::of(kind);
     let mut contest = Contest::start(rules, cluster.endpoints()).await;
     hurt_connections(&mut contest, &mut fastrand::Rng::with_seed(rules.seed)).await;
-    let report = contest.finish().await;
-    tell(
-        format_args!("{etcd}, connections, {:.1?}", start.elapsed()),
-        kind,
-        &report,
-    );
+    finish(contest, &format!("{etcd}, connections"), kind, start).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_write_of_a_past_holder_is_applied_when_connections_break() {
-    for etcd in oldest_and_newest() {
+    at_once(oldest_and_newest(), async |etcd| {
         on_broken_connections(&etcd, Kind::Lock).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,12 +81,6 @@ async fn no_write_without_a_permit_is_applied_when_connections_break() {
     on_broken_connections(&newest, Kind::Semaphore(2)).await;
 }
 
-/// Whether leases are never let go early by a leader that goes on after it was frozen (etcd pull request
-/// 21421).
-fn keeps_leases(etcd: &Binary) -> bool {
-    etcd.version() >= Version::new(3, 5, 28)
-}
-
 async fn on_three_members(etcd: &Binary, kind: Kind) {
     let start = Instant::now();
     let mut cluster = cluster(etcd, 3).await;
@@ -96,14 +89,14 @@ async fn on_three_members(etcd: &Binary, kind: Kind) {
     let contest = Contest::start(rules, cluster.endpoints()).await;
     contest.rounds(5).await;
     for pause in [false, true] {
-        let leader = cluster.leader().await.expect("a leader");
+        let leader = leader(&cluster).await;
         let member = cluster.member(leader);
         if pause {
             let holder = contest.holder().await;
             member.pause().expect("a pause");
             contest.freeze(holder, true);
             // Longer than any lease lives without being renewed.
-            sleep(TTL + SECOND).await;
+            sleep(contest.ttl() + SECOND).await;
             contest.rounds(5).await;
             member.resume().expect("a resumption");
             contest.freeze(holder, false);
@@ -114,24 +107,22 @@ async fn on_three_members(etcd: &Binary, kind: Kind) {
         }
         contest.rounds(5).await;
     }
-    let report = contest.finish().await;
-    tell(
-        format_args!("{etcd}, members, {:.1?}", start.elapsed()),
-        kind,
-        &report,
-    );
+    finish(contest, &format!("{etcd}, members"), kind, start).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_write_of_a_past_holder_is_applied_when_leaders_die_or_freeze() {
-    for etcd in oldest_and_newest() {
+    at_once(oldest_and_newest(), async |etcd| {
         on_three_members(&etcd, Kind::Lock).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_write_without_a_share_is_applied_when_leaders_die_or_freeze() {
     let newest = Binary::newest().expect("a real etcd");
-    on_three_members(&newest, Kind::RwLock).await;
-    on_three_members(&newest, Kind::Semaphore(2)).await;
+    tokio::join!(
+        on_three_members(&newest, Kind::RwLock),
+        on_three_members(&newest, Kind::Semaphore(2))
+    );
 }

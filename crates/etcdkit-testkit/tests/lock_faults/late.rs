@@ -11,8 +11,9 @@ use etcdkit_server::{
     Server,
     faults::{Faults, Rpc},
 };
+use etcdkit_testkit::patience::{in_time, until};
 
-use crate::support::{MS, SECOND, TTL, in_time, queued, until};
+use crate::support::{LONG, MS, SECOND, queued};
 
 async fn start() -> (Server, Faults, Client) {
     let server = Server::builder().without_listener().start().await;
@@ -40,7 +41,7 @@ async fn arrives(direct: &Client, name: &str, lease: LeaseId) -> bool {
 async fn a_request_that_lands_after_its_wait_was_given_up_leaves_no_key() {
     let (server, faults, direct) = start().await;
     let client = connect(&server).await;
-    let session = client.session().ttl(60 * SECOND).await.expect("a session");
+    let session = client.session().ttl(LONG).await.expect("a session");
     for round in 0..3 {
         let name = format!("l{round}");
         // All that it says is lost on the way, until it gives up.
@@ -50,7 +51,7 @@ async fn a_request_that_lands_after_its_wait_was_given_up_leaves_no_key() {
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         lost.remove();
         assert!(arrives(&direct, &name, session.id()).await);
-        let next = in_time("somebody else", direct.lock(&name).ttl(TTL)).await;
+        let next = in_time("somebody else", direct.lock(&name).ttl(LONG)).await;
         let next = next.expect("a lock");
         assert_eq!(queued(&direct, &name).await, 1);
         assert!(next.unlock().await.expect("an answer"));
@@ -66,7 +67,7 @@ async fn a_request_that_lands_after_its_wait_was_given_up_leaves_no_key() {
 async fn a_request_that_lands_after_the_lock_was_released_leaves_no_key() {
     let (server, faults, direct) = start().await;
     let client = connect(&server).await;
-    let session = client.session().ttl(60 * SECOND).await.expect("a session");
+    let session = client.session().ttl(LONG).await.expect("a session");
     // The first attempt ends without an answer, and the second one does all.
     let lost = faults.on(Rpc::KvTxn).nth(1).disconnect();
     let lock = in_time("the lock", session.lock("l"))
@@ -80,7 +81,7 @@ async fn a_request_that_lands_after_the_lock_was_released_leaves_no_key() {
         queued(&direct, "l").await == 0
     })
     .await;
-    let next = in_time("somebody else", direct.lock("l").ttl(TTL)).await;
+    let next = in_time("somebody else", direct.lock("l").ttl(LONG)).await;
     assert!(next.expect("a lock").unlock().await.expect("an answer"));
     assert!(!session.is_lost());
 }
@@ -89,7 +90,7 @@ async fn a_request_that_lands_after_the_lock_was_released_leaves_no_key() {
 async fn a_request_that_lands_before_the_session_asks_again_is_its_place() {
     let (server, faults, direct) = start().await;
     let client = connect(&server).await;
-    let session = client.session().ttl(60 * SECOND).await.expect("a session");
+    let session = client.session().ttl(LONG).await.expect("a session");
     for round in 0..20 {
         let lost = faults.on(Rpc::KvTxn).nth(1).disconnect();
         let mut given_up = Box::pin(session.lock("l").into_future());

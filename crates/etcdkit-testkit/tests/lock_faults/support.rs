@@ -1,33 +1,22 @@
 //! What the scenarios share.
 
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use etcdkit::{Client, Compare, KeyRange, Op, Revision, sync::Held};
-use etcdkit_testkit::etcd::{Binary, Cluster};
-use futures_util::future::join_all;
+use etcdkit_testkit::{
+    etcd::{Binary, Cluster},
+    places::{at_once, cluster, versions},
+};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// How long what is left without a word stays held.
-pub(crate) const TTL: Duration = Duration::from_secs(2);
+/// How long what is left without a word stays held: long enough for a holder that stands still for
+/// a second.
+pub(crate) const TTL: Duration = Duration::from_secs(3);
 
-/// Nothing that certainly comes takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The newest etcd of each minor version that was found.
-pub(crate) fn versions() -> Vec<Binary> {
-    let all = Binary::all().expect("a real etcd");
-    let minors = all.into_iter().map(|etcd| {
-        let version = etcd.version();
-        ((version.major, version.minor), etcd)
-    });
-    minors.collect::<BTreeMap<_, _>>().into_values().collect()
-}
+/// For leases that must not run out.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// The newest etcd, and the oldest if there is another.
 pub(crate) fn oldest_and_newest() -> Vec<Binary> {
@@ -38,21 +27,13 @@ pub(crate) fn oldest_and_newest() -> Vec<Binary> {
     versions
 }
 
-/// Runs a scenario on one member of each etcd, all at once: what takes time is waiting for leases.
-pub(crate) async fn on_each<F: Future<Output = ()> + Send>(scenario: impl Fn(Cluster) -> F + Sync) {
-    let runs = versions().into_iter().map(|etcd| {
-        let scenario = &scenario;
-        async move {
-            println!("on {etcd}");
-            scenario(cluster(&etcd, 1).await).await;
-        }
-    });
-    join_all(runs).await;
-}
-
-pub(crate) async fn cluster(etcd: &Binary, members: usize) -> Cluster {
-    let cluster = Cluster::builder(etcd).members(members).start().await;
-    cluster.expect("a cluster")
+/// Runs a scenario on one member of each etcd.
+#[expect(clippy::future_not_send, reason = "a test awaits it on its own thread")]
+pub(crate) async fn on_each(scenario: impl AsyncFn(Cluster)) {
+    at_once(versions(), async |etcd| {
+        scenario(cluster(&etcd, 1).await).await;
+    })
+    .await;
 }
 
 pub(crate) async fn connect(endpoint: impl Into<String>) -> Client {
@@ -60,23 +41,6 @@ pub(crate) async fn connect(endpoint: impl Into<String>) -> Client {
         .endpoints([endpoint.into()])
         .request_timeout(2 * SECOND);
     client.connect().await.expect("a client")
-}
-
-/// Waits until something is so.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
-    let start = Instant::now();
-    while !is_so().await {
-        assert!(start.elapsed() < PATIENCE, "waited too long for {what}");
-        tokio::time::sleep(5 * MS).await;
-    }
-}
-
-/// Something that must come.
-pub(crate) async fn in_time<T>(what: &str, coming: impl IntoFuture<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, coming).await {
-        Ok(it) => it,
-        Err(_) => panic!("waited too long for {what}"),
-    }
 }
 
 /// How many hold a lock or wait for it.

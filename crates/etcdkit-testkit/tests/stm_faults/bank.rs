@@ -13,9 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcdkit::{Client, Error, ErrorKind, KeyRange, Revision, sync::Isolation};
+use etcdkit::{Client, Error, ErrorKind, sync::Isolation};
 use etcdkit_testkit::{
-    scenario::replay,
+    patience::{PATIENCE, insist},
+    record::Record,
     watch_checker::{Change, Event, History, Outcome, Writes},
 };
 use tokio::{task::JoinHandle, time::sleep};
@@ -30,21 +31,13 @@ pub(crate) const WRITERS: usize = 16;
 /// How many add up everything all the time.
 const AUDITORS: usize = 2;
 
-/// Nothing that certainly comes takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 const MS: Duration = Duration::from_millis(1);
 
 /// A bank that works.
 pub(crate) struct Bank {
-    endpoints: Vec<String>,
-    /// Over connections that no fault is done to.
-    direct: Client,
     prefix: String,
     seed: u64,
-    /// The first revision that is not read yet.
-    next: Revision,
-    events: Vec<Event>,
+    record: Record,
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -105,26 +98,38 @@ impl fmt::Display for Report {
 
 impl Bank {
     /// Opens the accounts and lets everybody begin, each by one of these ways to the members.
-    pub(crate) async fn open(endpoints: Vec<String>, ways: &[String], seed: u64) -> Self {
+    ///
+    /// None of their requests takes longer than `timeout`.
+    pub(crate) async fn open(
+        endpoints: Vec<String>,
+        ways: &[String],
+        seed: u64,
+        timeout: Duration,
+    ) -> Self {
         let direct = Client::builder()
             .endpoints(&endpoints)
             .request_timeout(Duration::from_secs(2));
         let direct = direct.connect().await.expect("a client");
         let prefix = format!("bank/{:016x}/", fastrand::u64(..));
-        let opened = direct.stm(async |tx| {
-            for account in accounts(&prefix) {
-                tx.put(account, OPENING);
-            }
-            Ok(())
-        });
-        opened.await.expect("accounts");
-        let opened = direct.get(format!("{prefix}0")).await.expect("an answer");
+        let record = Record::begin(endpoints, direct.clone(), &prefix).await;
+        let first = format!("{prefix}0");
+        insist("opening the accounts", async || {
+            let opened = direct.stm(async |tx| {
+                // Unless an attempt without an answer has.
+                if tx.get::<i64>(&first).await?.is_none() {
+                    for account in accounts(&prefix) {
+                        tx.put(account, OPENING);
+                    }
+                }
+                Ok(())
+            });
+            opened.await
+        })
+        .await;
         let shared = Arc::<Shared>::default();
         let mut tasks = Vec::new();
         for number in 0..WRITERS + AUDITORS {
-            let client = Client::builder()
-                .endpoints(ways)
-                .request_timeout(Duration::from_secs(2));
+            let client = Client::builder().endpoints(ways).request_timeout(timeout);
             let teller = Teller {
                 number,
                 random: fastrand::Rng::with_seed(seed ^ ((number as u64 + 1) << 32)),
@@ -138,12 +143,9 @@ impl Bank {
             });
         }
         Self {
-            endpoints,
-            direct,
-            next: opened.expect("an account").mod_revision,
             prefix,
             seed,
-            events: Vec::new(),
+            record,
             shared,
             tasks,
         }
@@ -172,11 +174,14 @@ impl Bank {
         .await;
     }
 
+    /// How many movements have no outcome that is known.
+    pub(crate) fn unknown(&self) -> usize {
+        self.shared.records().report.unknown
+    }
+
     /// Compacts everything up to now, after it has been read.
     pub(crate) async fn compact(&mut self) {
-        let until = self.marker().await;
-        self.read_until(until).await;
-        self.direct.compact(until).await.expect("a compaction");
+        self.record.compact().await;
     }
 
     /// Lets everybody end, and judges.
@@ -188,14 +193,10 @@ impl Bank {
                 .unwrap_or_else(|_| panic!("{self}: somebody does not end"))
                 .unwrap_or_else(|panic| panic!("{self}: {panic}"));
         }
-        let until = self.marker().await;
-        self.read_until(until).await;
+        self.record.read().await;
         let records = self.shared.records();
         assert!(records.wrong.is_empty(), "{self}: {:#?}", records.wrong);
-        let marker = format!("{}marker", self.prefix);
-        let events = self.events.iter();
-        let events = events.filter(|event| event.kv.key != marker);
-        let history = History::new(events.cloned())
+        let history = History::new(self.record.events().cloned())
             .unwrap_or_else(|wrong| panic!("{self}: an impossible history: {wrong:#?}"));
         let opening = accounts(&self.prefix).map(|key| Change::put(key, OPENING.to_string()));
         let mut movements = records.movements.clone();
@@ -229,29 +230,6 @@ impl Bank {
             }
             let revision = events.first().map_or(0, |event| event.revision());
             assert_eq!(sum, SUM, "{self}: at revision {revision}");
-        }
-    }
-
-    async fn read_until(&mut self, until: Revision) {
-        let keys = KeyRange::prefix(self.prefix.as_str());
-        let read = replay(&self.endpoints, &keys, self.next, until);
-        match tokio::time::timeout(PATIENCE, read).await {
-            Ok(Ok(events)) => self.events.extend(events),
-            Ok(Err(error)) => panic!("{self}: the history cannot be read: {error}"),
-            Err(_) => panic!("{self}: the history cannot be read in time"),
-        }
-        self.next = until + 1;
-    }
-
-    /// A revision after everything that was done before.
-    async fn marker(&self) -> Revision {
-        let start = Instant::now();
-        loop {
-            let put = self.direct.put(format!("{}marker", self.prefix), "").await;
-            if let Ok(put) = put {
-                return put.header.revision;
-            }
-            assert!(start.elapsed() < PATIENCE, "{self}: no put succeeds");
         }
     }
 

@@ -3,26 +3,21 @@
 
 mod bank;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use bank::Bank;
 use etcdkit_testkit::{
     etcd::{Binary, Cluster},
+    patience::PATIENCE,
+    places::{at_once, cluster, leader, versions},
     proxy::{Direction, Proxy},
 };
 use tokio::time::sleep;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// The newest etcd of each minor version that was found.
-fn versions() -> Vec<Binary> {
-    let all = Binary::all().expect("a real etcd");
-    let minors = all.into_iter().map(|etcd| {
-        let version = etcd.version();
-        ((version.major, version.minor), etcd)
-    });
-    minors.collect::<BTreeMap<_, _>>().into_values().collect()
-}
+/// For requests to what breaks.
+const SHORT: Duration = Duration::from_secs(2);
 
 /// Members behind proxies, and a bank that reaches them by those.
 struct Scene {
@@ -34,16 +29,15 @@ struct Scene {
 }
 
 impl Scene {
-    async fn start(etcd: Binary, members: usize) -> Self {
-        let cluster = Cluster::builder(&etcd).members(members).start().await;
-        let cluster = cluster.expect("a cluster");
+    async fn start(etcd: Binary, members: usize, timeout: Duration) -> Self {
+        let cluster = cluster(&etcd, members).await;
         let mut proxies = Vec::new();
         for endpoint in cluster.endpoints() {
             proxies.push(Proxy::start(&endpoint).await.expect("a proxy"));
         }
         let ways: Vec<String> = proxies.iter().map(Proxy::endpoint).collect();
         let seed = fastrand::u64(..);
-        let bank = Bank::open(cluster.endpoints(), &ways, seed).await;
+        let bank = Bank::open(cluster.endpoints(), &ways, seed, timeout).await;
         bank.everyone().await;
         Self {
             etcd,
@@ -56,12 +50,8 @@ impl Scene {
 
     /// The indexes of the leader and of a member that follows.
     async fn roles(&self) -> (usize, usize) {
-        loop {
-            if let Some(leader) = self.cluster.leader().await {
-                return (leader, (leader + 1) % self.proxies.len());
-            }
-            sleep(10 * MS).await;
-        }
+        let leader = leader(&self.cluster).await;
+        (leader, (leader + 1) % self.proxies.len())
     }
 
     async fn finish(self, what: &str) -> bank::Report {
@@ -74,8 +64,8 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sum_stays_when_members_are_killed_and_frozen() {
-    for etcd in versions() {
-        let mut scene = Scene::start(etcd, 3).await;
+    at_once(versions(), async |etcd| {
+        let mut scene = Scene::start(etcd, 3, SHORT).await;
         let (leader, _) = scene.roles().await;
         scene.cluster.member(leader).kill().expect("a kill");
         scene.bank.movements(50).await;
@@ -94,16 +84,18 @@ async fn the_sum_stays_when_members_are_killed_and_frozen() {
         scene.bank.movements(50).await;
         scene.cluster.member(leader).resume().expect("it goes on");
         scene.finish("killed and frozen").await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sum_stays_when_connections_end_anywhere() {
-    let mut unknown = 0;
-    for etcd in versions() {
-        let mut scene = Scene::start(etcd, 1).await;
+    at_once(versions(), async |etcd| {
+        let mut scene = Scene::start(etcd, 1, SHORT).await;
         let proxy = &scene.proxies[0];
-        for round in 0..40 {
+        let mut round = 0;
+        while round < 40 || scene.bank.unknown() == 0 {
+            round += 1;
             sleep(scene.random.u32(20..80) * MS).await;
             match round % 4 {
                 0 => proxy.cut(),
@@ -112,20 +104,22 @@ async fn the_sum_stays_when_connections_end_anywhere() {
                 _ => proxy.cut_after(Direction::ToServer, scene.random.u64(0..600)),
             }
         }
-        unknown += scene.finish("connections ended").await.unknown;
-    }
-    assert!(unknown > 0, "no answer of a commit was lost");
+        let report = scene.finish("connections ended").await;
+        assert!(report.unknown > 0, "no answer of a commit was lost");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sum_stays_while_the_history_is_compacted() {
-    for etcd in versions() {
-        let mut scene = Scene::start(etcd, 1).await;
+    at_once(versions(), async |etcd| {
+        let mut scene = Scene::start(etcd, 1, PATIENCE).await;
         for _ in 0..20 {
             scene.bank.compact().await;
             scene.bank.movements(5).await;
         }
         let report = scene.finish("compacted").await;
         assert_eq!(report.unknown, 0, "nothing was broken");
-    }
+    })
+    .await;
 }
