@@ -1,17 +1,13 @@
-//! Contenders for one lock, some of whom crash, and a critical section that notices two.
+//! Contenders for one lock, some of whom crash, and a judgement about when each of them held it.
 
 use std::{
-    fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    fmt, thread,
     time::{Duration, Instant},
 };
 
 use etcdkit::v2::{Client, Lock};
-use tokio::{runtime::Runtime, time::sleep};
+use etcdkit_testkit::program::Program;
+use tokio::time::sleep;
 
 /// How many contend, and how often each of them gets the lock.
 const CONTENDERS: usize = 8;
@@ -26,18 +22,29 @@ const LONG: u8 = 8;
 /// No acquisition takes longer, crashes of others and elections included.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// What the lock protects.
-#[derive(Debug, Default)]
-struct Section {
-    /// Who is inside; 0 for nobody.
-    inside: AtomicUsize,
-    /// The fencing indexes of all who were, in their order.
-    indexes: Mutex<Vec<u64>>,
+/// That somebody held the lock, by its own account: what the lock promises for as long as it says that
+/// it is not lost, whether or not its holder has been given the time to look since.
+#[derive(Clone, Debug)]
+struct Stay {
+    number: usize,
+    index: u64,
+    /// After it was given.
+    since: Instant,
+    /// Before it last said that it was not lost.
+    until: Instant,
+}
+
+impl fmt::Display for Stay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let held = self.until - self.since;
+        write!(f, "{} with {} for {held:.1?}", self.number, self.index)
+    }
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
+    stays: Vec<Stay>,
     pub(crate) acquired: usize,
     pub(crate) crashed: usize,
     pub(crate) lost: usize,
@@ -58,7 +65,6 @@ impl fmt::Display for Report {
 
 /// Lets eight contenders acquire a lock forty-eight times.
 pub(crate) async fn contend(endpoints: Vec<String>, name: &str, ttl: u64, seed: u64) -> Report {
-    let section = Arc::<Section>::default();
     let contenders: Vec<_> = (1..=CONTENDERS)
         .map(|number| {
             let contender = Contender {
@@ -68,7 +74,6 @@ pub(crate) async fn contend(endpoints: Vec<String>, name: &str, ttl: u64, seed: 
                 lock: name.to_owned(),
                 ttl,
                 seed,
-                section: Arc::clone(&section),
             };
             tokio::task::spawn_blocking(|| contender.run())
         })
@@ -76,21 +81,26 @@ pub(crate) async fn contend(endpoints: Vec<String>, name: &str, ttl: u64, seed: 
     let mut report = Report::default();
     for contender in contenders {
         let part = contender.await.expect("a contender");
+        report.stays.extend(part.stays);
         report.acquired += part.acquired;
         report.crashed += part.crashed;
         report.lost += part.lost;
         report.failed += part.failed;
         report.longest = report.longest.max(part.longest);
     }
-    let indexes = section
-        .indexes
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(indexes.len(), CONTENDERS * TIMES, "seed {seed}");
-    assert!(
-        indexes.is_sorted_by(|earlier, later| earlier < later),
-        "seed {seed}: not first come, first served: {indexes:?}"
-    );
+    assert_eq!(report.acquired, CONTENDERS * TIMES, "seed {seed}");
+    report.stays.sort_by_key(|stay| stay.since);
+    for pair in report.stays.windows(2) {
+        let (earlier, later) = (&pair[0], &pair[1]);
+        assert!(
+            earlier.until <= later.since,
+            "seed {seed}: two at a time: {earlier}, {later}"
+        );
+        assert!(
+            earlier.index < later.index,
+            "seed {seed}: not first come, first served: {earlier}, {later}"
+        );
+    }
     report
 }
 
@@ -101,7 +111,6 @@ struct Contender {
     lock: String,
     ttl: u64,
     seed: u64,
-    section: Arc<Section>,
 }
 
 /// How a turn has ended.
@@ -115,27 +124,35 @@ enum Turn {
 impl Contender {
     fn run(mut self) -> Report {
         let mut report = Report::default();
-        let mut program = Program::start(&self.endpoints);
+        let mut program = Program::start_v2(&self.endpoints);
         while report.acquired < TIMES {
             let start = Instant::now();
-            let (lock, failed) = program.runtime.block_on(self.acquire(&program.client));
+            let (lock, failed) = program.run(self.acquire(program.client()));
             report.failed += failed;
             report.longest = report.longest.max(start.elapsed());
+            let since = Instant::now();
             if lock.is_lost() {
                 // Before anything was done under it.
                 report.lost += 1;
                 continue;
             }
             report.acquired += 1;
+            let mut stay = Stay {
+                number: self.number,
+                index: lock.index(),
+                since,
+                until: since,
+            };
             let crashes = self.random.u8(0..CRASHES) == 0;
-            match program.runtime.block_on(self.work(lock, crashes)) {
+            let turn = program.run(self.work(lock, &mut stay, crashes));
+            report.stays.push(stay);
+            match turn {
                 Turn::Released => {}
                 Turn::Lost => report.lost += 1,
                 Turn::Crash => {
                     report.crashed += 1;
-                    // Nothing of it runs any more, least of all what would release the lock.
-                    program.runtime.shutdown_background();
-                    program = Program::start(&self.endpoints);
+                    program.crash();
+                    program = Program::start_v2(&self.endpoints);
                 }
             }
             thread::sleep(Duration::from_millis(self.random.u64(0..40)));
@@ -160,19 +177,24 @@ impl Contender {
         }
     }
 
-    async fn work(&mut self, lock: Lock, crashes: bool) -> Turn {
-        let (section, seed) = (&self.section, self.seed);
-        section.enter(self.number, lock.index(), seed);
+    async fn work(&mut self, lock: Lock, stay: &mut Stay, crashes: bool) -> Turn {
         // Some for longer than the lock lives without being renewed.
         let held = match self.random.u8(0..LONG) {
             0 => self.random.u64(1_000..4_000),
             _ => self.random.u64(1..60),
         };
-        let until = Instant::now() + Duration::from_millis(held);
-        while Instant::now() < until && !lock.is_lost() {
+        let end = stay.since + Duration::from_millis(held);
+        loop {
+            let before = Instant::now();
+            if lock.is_lost() {
+                break;
+            }
+            stay.until = before;
+            if before >= end {
+                break;
+            }
             sleep(Duration::from_millis(1)).await;
         }
-        section.leave(self.number, seed);
         if crashes {
             // Not dropped: that would release it.
             std::mem::forget(lock);
@@ -186,45 +208,5 @@ impl Contender {
                 Turn::Released
             }
         }
-    }
-}
-
-impl Section {
-    fn enter(&self, number: usize, index: u64, seed: u64) {
-        let inside = self.inside.swap(number, Ordering::SeqCst);
-        assert_eq!(inside, 0, "seed {seed}: {number} came in beside {inside}");
-        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        indexes.push(index);
-    }
-
-    fn leave(&self, number: usize, seed: u64) {
-        let inside = self.inside.swap(0, Ordering::SeqCst);
-        assert_eq!(
-            inside, number,
-            "seed {seed}: {inside} was in beside {number}"
-        );
-    }
-}
-
-/// A process of a contender's, as far as one can be ended at any point.
-struct Program {
-    runtime: Runtime,
-    client: Client,
-}
-
-impl Program {
-    fn start(endpoints: &[String]) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let client = {
-            let _inside = runtime.enter();
-            let client = Client::builder().endpoints(endpoints);
-            let client = client.request_timeout(Duration::from_secs(3));
-            client.connect_lazy().expect("a client")
-        };
-        Self { runtime, client }
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use etcdkit::v2::{Client, ErrorKind, LockLostReason};
 use etcdkit_server::Server;
+use etcdkit_testkit::patience::until;
 
-use super::{connect, until};
+use super::{LONG, SECOND, TTL, connect};
 
 async fn server() -> (Server, Client) {
     let server = Server::builder().enable_v2(true).v2_modules(true).start();
@@ -26,7 +27,7 @@ async fn the_server_keeps_the_queue() {
             .expect("a read"),
         None
     );
-    let lock = client.lock("l").via_modules().ttl(2).value("a").await;
+    let lock = client.lock("l").via_modules().ttl(TTL).value("a").await;
     let lock = lock.expect("a lock");
     assert!(lock.index() > 0 && lock.key().is_none());
     let holder = client
@@ -38,18 +39,18 @@ async fn the_server_keeps_the_queue() {
     let holder = holder.expect("a holder");
     assert_eq!((holder.index, holder.value.as_str()), (lock.index(), "a"));
 
-    let busy = client.lock("l").via_modules().ttl(2);
+    let busy = client.lock("l").via_modules().ttl(TTL);
     assert!(busy.try_lock().await.expect("no error").is_none());
-    let busy = client.lock("l").via_modules().ttl(2);
+    let busy = client.lock("l").via_modules().ttl(TTL);
     let busy = busy.wait_at_most(Duration::from_millis(100)).await;
     assert_eq!(busy.unwrap_err().kind(), ErrorKind::Timeout);
 
     let waiting = tokio::spawn({
         let client = client.clone();
-        async move { client.lock("l").via_modules().ttl(2).value("b").await }
+        async move { client.lock("l").via_modules().ttl(TTL).value("b").await }
     });
     // It is kept, and waited for, for longer than it lives.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(TTL) + SECOND).await;
     assert!(!lock.is_lost() && !waiting.is_finished());
     let first = lock.index();
     lock.release().await.expect("a release");
@@ -76,12 +77,12 @@ async fn whoever_gives_up_leaves_the_queue_of_the_server() {
     let lock = client
         .lock("l")
         .via_modules()
-        .ttl(30)
+        .ttl(LONG)
         .await
         .expect("a lock");
     let waiting = tokio::spawn({
         let client = client.clone();
-        async move { client.lock("l").via_modules().ttl(30).await }
+        async move { client.lock("l").via_modules().ttl(LONG).await }
     });
     let queued = async || {
         let found = client.get("/_etcd/mod/lock/l").await.expect("a read");
@@ -99,14 +100,21 @@ async fn the_server_keeps_the_leader() {
     let (_server, client) = server().await;
     let leader = || client.leader("l").via_modules();
     assert_eq!(leader().get().await.expect("a read"), None);
-    leader().set("a").ttl(30).await.expect("a leader");
-    leader().set("a").ttl(30).await.expect("a leader");
+    leader().set("a").ttl(LONG).await.expect("a leader");
+    leader().set("a").ttl(LONG).await.expect("a leader");
     let told = leader().get().await.expect("a read").expect("a leader");
     assert_eq!(told.value, "a");
 
     let waiting = tokio::spawn({
         let client = client.clone();
-        async move { client.leader("l").via_modules().campaign("b").ttl(30).await }
+        async move {
+            client
+                .leader("l")
+                .via_modules()
+                .campaign("b")
+                .ttl(LONG)
+                .await
+        }
     });
     leader().delete("a").await.expect("a deletion");
     let leadership = waiting.await.expect("no panic").expect("a leadership");
