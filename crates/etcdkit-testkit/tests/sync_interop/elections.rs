@@ -3,7 +3,7 @@
 use etcdkit::sync::Observe;
 use etcdkit_testkit::{etcdctl::Etcdctl, queue::queue_of};
 
-use crate::site::{each_site, not_yet, soon};
+use crate::site::{each_site, not_yet, queues, soon};
 
 /// The leader that etcdctl prints next: its key and its value.
 async fn leader(etcdctl: &mut Etcdctl) -> (String, String) {
@@ -43,7 +43,7 @@ async fn etcdctl_leads_after_us_and_we_after_etcdctl() {
         let seen = seen.expect("a leader").into_kv();
         assert_eq!((seen.key, seen.value), (key.into(), value.into()), "{site}");
         let mut waiting = Box::pin(election.campaign("ours again").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("e", 2)).await;
         assert_eq!(theirs.terminate().await, Some(0), "{site}");
         let ours = soon(waiting).await.expect("a win");
         assert!(ours.resign().await.expect("an answer"), "{site}");
@@ -66,7 +66,7 @@ async fn etcdctl_hears_whom_we_elect_and_what_they_proclaim() {
             assert_eq!(heard, (key.clone(), proclaimed.into()), "{site}");
         }
         let mut next = Box::pin(election.campaign("four").into_future());
-        not_yet(site, &mut next).await;
+        queues(site, &mut next, ("e", 2)).await;
         assert!(ours.resign().await.expect("an answer"), "{site}");
         let ours = soon(next).await.expect("a win");
         let (next_key, value) = leader(&mut listener).await;

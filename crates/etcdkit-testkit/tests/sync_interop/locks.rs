@@ -2,7 +2,7 @@
 
 use etcdkit_testkit::{etcdctl::Etcdctl, queue::queue_of};
 
-use crate::site::{Site, each_site, not_yet, soon};
+use crate::site::{Site, each_site, not_yet, queues, soon};
 
 /// The key of who holds a lock.
 async fn holder(site: &Site, name: &str) -> Option<String> {
@@ -59,8 +59,7 @@ async fn our_lock_waits_for_etcdctls_until_that_is_released() {
         queue_of(&site.client, "orders", 1).await;
 
         let mut waiting = Box::pin(site.client.lock("orders").into_future());
-        not_yet(site, &mut waiting).await;
-        queue_of(&site.client, "orders", 2).await;
+        queues(site, &mut waiting, ("orders", 2)).await;
         assert_eq!(theirs.terminate().await, Some(0), "{site}");
         let ours = soon(waiting).await.expect("the lock");
         assert!(
@@ -79,7 +78,7 @@ async fn a_wait_of_ours_that_is_given_up_is_no_place_in_the_queue() {
         let mut first = site.etcdctl(&["lock", "l"]);
         held_by(&mut first).await;
         let mut waiting = Box::pin(site.client.lock("l").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("l", 2)).await;
         let mut second = site.etcdctl(&["lock", "l"]);
         queue_of(&site.client, "l", 3).await;
         drop(waiting);
@@ -98,8 +97,7 @@ async fn etcdctl_that_gives_up_is_no_place_in_the_queue() {
         let leaves = site.etcdctl(&["lock", "l"]);
         queue_of(&site.client, "l", 2).await;
         let mut waiting = Box::pin(site.client.lock("l").into_future());
-        not_yet(site, &mut waiting).await;
-        queue_of(&site.client, "l", 3).await;
+        queues(site, &mut waiting, ("l", 3)).await;
         // What it was interrupted in failed.
         assert_eq!(leaves.terminate().await, Some(1), "{site}");
         not_yet(site, &mut waiting).await;
@@ -117,13 +115,11 @@ async fn who_came_first_is_served_first_whatever_program_it_is() {
         let mut second = site.etcdctl(&["lock", "l"]);
         queue_of(&site.client, "l", 2).await;
         let mut third = Box::pin(site.client.lock("l").into_future());
-        not_yet(site, &mut third).await;
-        queue_of(&site.client, "l", 3).await;
+        queues(site, &mut third, ("l", 3)).await;
         let mut fourth = site.etcdctl(&["lock", "l"]);
         queue_of(&site.client, "l", 4).await;
         let mut fifth = Box::pin(site.client.lock("l").into_future());
-        not_yet(site, &mut fifth).await;
-        queue_of(&site.client, "l", 5).await;
+        queues(site, &mut fifth, ("l", 5)).await;
 
         assert!(first.unlock().await.expect("an answer"), "{site}");
         let key = held_by(&mut second).await;

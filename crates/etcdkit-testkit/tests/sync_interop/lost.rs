@@ -2,50 +2,53 @@
 
 use std::time::Duration;
 
-use etcdkit::{Client, ErrorKind, Outcome, sync::HoldLostReason};
-use etcdkit_testkit::queue::queue_of;
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::oneshot,
-};
+use etcdkit::{ErrorKind, LeaseId, Outcome, sync::HoldLostReason};
+use etcdkit_testkit::{program::Program, queue::queue_of};
+use tokio::sync::oneshot;
 
-use crate::site::{Site, each_site, not_yet, soon};
+use crate::site::{Site, each_site, not_yet, queues, soon};
 
-/// Long enough for what the dead leave to be there when that matters.
-const TTL: Duration = Duration::from_secs(3);
+/// How long what the dead leave is there. So long that the living keep theirs when they stand still for
+/// some seconds.
+const TTL: Duration = Duration::from_secs(5);
+const TTL_OF_ETCDCTL: [&str; 2] = ["--ttl", "5"];
 
-/// A process of ours that is killed: tasks and connections of their own, which end without a word.
-struct Process {
-    runtime: Option<Runtime>,
-    /// Told when it has the lock.
-    has: oneshot::Receiver<()>,
+/// The lease of a key in a queue.
+fn lease(key: &str) -> LeaseId {
+    let (_, id) = key.rsplit_once('/').expect("a key in a queue");
+    LeaseId(i64::from_str_radix(id, 16).expect("a lease"))
 }
 
-impl Process {
+/// Makes sure that the dead one's lease has ended by now, and has not only lost its key to somebody in a
+/// hurry.
+async fn has_ended(site: &Site, key: &str) {
+    let left = site.client.leases().time_to_live(lease(key)).await;
+    let left = left.expect("an answer").ttl;
+    assert_eq!(left, None, "{site}: the lock of {key} was taken away");
+}
+
+/// A program of ours that is killed.
+struct Killed {
+    _program: Program,
+    /// Told its key when it has the lock.
+    has: oneshot::Receiver<String>,
+}
+
+impl Killed {
     /// Waits for a lock, and holds it to its end.
     fn lock(site: &Site, name: &'static str) -> Self {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let program = Program::start(std::slice::from_ref(&site.endpoint));
         let (told, has) = oneshot::channel();
-        let endpoint = site.endpoint.clone();
-        runtime.spawn(async move {
-            let client = Client::connect(&endpoint).await.expect("a client");
+        let client = program.client().clone();
+        program.spawn(async move {
             let guard = client.lock(name).ttl(TTL).await.expect("the lock");
-            told.send(()).expect("somebody waits");
+            let key = String::from_utf8_lossy(guard.key()).into_owned();
+            told.send(key).expect("somebody waits");
             guard.lost().await;
         });
-        let runtime = Some(runtime);
-        Self { runtime, has }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        Self {
+            _program: program,
+            has,
         }
     }
 }
@@ -53,13 +56,13 @@ impl Drop for Process {
 #[tokio::test]
 async fn the_lock_of_a_dead_process_of_ours_goes_to_etcdctl_with_its_lease() {
     each_site(async |site| {
-        let mut dies = Process::lock(site, "l");
-        soon(&mut dies.has).await.expect("it has the lock");
+        let mut dies = Killed::lock(site, "l");
+        let dead = soon(&mut dies.has).await.expect("it has the lock");
         let mut theirs = site.etcdctl(&["lock", "l"]);
         queue_of(&site.client, "l", 2).await;
         drop(dies);
-        not_yet(site, &mut Box::pin(theirs.line())).await;
         let key = theirs.line().await;
+        has_ended(site, &dead).await;
         assert!(key.starts_with("l/"), "{site}: {key}");
         queue_of(&site.client, "l", 1).await;
         assert_eq!(theirs.terminate().await, Some(0), "{site}");
@@ -70,15 +73,40 @@ async fn the_lock_of_a_dead_process_of_ours_goes_to_etcdctl_with_its_lease() {
 #[tokio::test]
 async fn the_lock_of_a_dead_etcdctl_goes_to_ours_with_its_lease() {
     each_site(async |site| {
-        let mut dies = site.etcdctl(&["lock", "l", "--ttl", "3"]);
-        dies.line().await;
+        let mut dies = site.etcdctl(&[&["lock", "l"], &TTL_OF_ETCDCTL[..]].concat());
+        let dead = dies.line().await;
         let mut waiting = Box::pin(site.client.lock("l").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("l", 2)).await;
         dies.kill().await;
-        not_yet(site, &mut waiting).await;
         let ours = soon(waiting).await.expect("the lock");
+        has_ended(site, &dead).await;
         queue_of(&site.client, "l", 1).await;
         assert!(ours.unlock().await.expect("an answer"), "{site}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_leadership_of_a_dead_etcdctl_goes_to_ours_with_its_lease() {
+    each_site(async |site| {
+        let mut dies = site.etcdctl(&["elect", "e", "theirs"]);
+        let dead = dies.line().await;
+        // Longer than the minute that etcdctl's candidates have.
+        let election = site.client.election("e").ttl(Duration::from_secs(600));
+        let mut waiting = Box::pin(election.campaign("ours").into_future());
+        queues(site, &mut waiting, ("e", 2)).await;
+        dies.kill().await;
+        not_yet(site, &mut waiting).await;
+        if !site.lets_time_pass(Duration::from_secs(61)) {
+            // As an operator does who knows that it is dead.
+            let id = format!("{:x}", lease(&dead).0);
+            let mut revokes = site.etcdctl(&["lease", "revoke", &id]);
+            assert_eq!(revokes.ended().await, Some(0), "{site}");
+        }
+        let ours = soon(waiting).await.expect("a win");
+        has_ended(site, &dead).await;
+        queue_of(&site.client, "e", 1).await;
+        assert!(ours.resign().await.expect("an answer"), "{site}");
     })
     .await;
 }
@@ -88,12 +116,12 @@ async fn the_dead_are_waited_for_only_until_their_leases_end() {
     each_site(async |site| {
         let mut first = site.etcdctl(&["lock", "l"]);
         first.line().await;
-        let ours = Process::lock(site, "l");
+        let ours = Killed::lock(site, "l");
         queue_of(&site.client, "l", 2).await;
-        let theirs = site.etcdctl(&["lock", "l", "--ttl", "3"]);
+        let theirs = site.etcdctl(&[&["lock", "l"], &TTL_OF_ETCDCTL[..]].concat());
         queue_of(&site.client, "l", 3).await;
         let mut waiting = Box::pin(site.client.lock("l").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("l", 4)).await;
         let mut last = site.etcdctl(&["lock", "l"]);
         queue_of(&site.client, "l", 5).await;
         drop(ours);
@@ -146,7 +174,7 @@ async fn a_waiter_whose_key_etcdctl_deletes_never_has_the_lock() {
         let first = site.client.lock("l").await.expect("the lock");
         let session = site.client.session().await.expect("a session");
         let mut waiting = Box::pin(session.lock("l").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("l", 2)).await;
         let key = format!("l/{:x}", session.id().0);
         let mut deletes = site.etcdctl(&["del", &key]);
         assert_eq!(deletes.line().await, "1", "{site}");
@@ -165,7 +193,7 @@ async fn a_session_whose_lease_etcdctl_revokes_ends_what_it_holds_and_what_it_wa
         let session = site.client.session().ttl(TTL).await.expect("a session");
         let held = session.lock("a").await.expect("the lock");
         let mut waiting = Box::pin(session.lock("b").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("b", 2)).await;
         let mut theirs = site.etcdctl(&["lock", "a"]);
         queue_of(&site.client, "a", 2).await;
         // Padded, as etcdctl prints it; in keys it is not.

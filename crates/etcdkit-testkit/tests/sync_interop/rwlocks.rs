@@ -5,7 +5,7 @@
 use etcdkit::{Client, KeyRange, Revision, SortOrder, SortTarget};
 use etcdkit_testkit::queue::queue_of;
 
-use crate::site::{each_site, not_yet, soon};
+use crate::site::{each_site, not_yet, queues, soon};
 
 /// A place in the queue as the Go client makes it.
 struct Theirs<'a> {
@@ -64,10 +64,9 @@ async fn our_readers_wait_for_their_writers_only() {
         let ours = soon(rwlock.read()).await.expect("readers share it");
         let writer = Theirs::write(&site.client, "l").await;
         let mut waiting = Box::pin(rwlock.read());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("l", 4)).await;
         let tried = rwlock.try_read().await.expect("an answer");
         assert!(tried.is_none(), "{site}: {tried:?}");
-        queue_of(&site.client, "l", 4).await;
         reader.leave().await;
         not_yet(site, &mut waiting).await;
         assert!(ours.unlock().await.expect("an answer"), "{site}");
@@ -90,8 +89,7 @@ async fn our_writers_wait_for_all_of_theirs() {
         let tried = rwlock.try_write().await.expect("an answer");
         assert!(tried.is_none(), "{site}: {tried:?}");
         let mut waiting = Box::pin(rwlock.write());
-        not_yet(site, &mut waiting).await;
-        queue_of(&site.client, "l", 3).await;
+        queues(site, &mut waiting, ("l", 3)).await;
         writer.leave().await;
         not_yet(site, &mut waiting).await;
         reader.leave().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use etcdkit::{LeaseId, sync::HoldLostReason};
 use etcdkit_testkit::queue::queue_of;
 
-use crate::site::{Site, each_site, not_yet, soon};
+use crate::site::{Site, each_site, queues, soon};
 
 async fn lease(site: &Site) -> LeaseId {
     let grant = site.client.leases().grant(Duration::from_secs(60)).await;
@@ -19,8 +19,7 @@ async fn our_lock_and_the_services_exclude_each_other() {
         let ours = site.client.lock("l").await.expect("the lock");
         let id = lease(site).await;
         let mut waiting = Box::pin(service.lock("l", id).into_future());
-        not_yet(site, &mut waiting).await;
-        queue_of(&site.client, "l", 2).await;
+        queues(site, &mut waiting, ("l", 2)).await;
         assert!(ours.unlock().await.expect("an answer"), "{site}");
         let theirs = soon(waiting).await.expect("the lock");
 
@@ -28,7 +27,7 @@ async fn our_lock_and_the_services_exclude_each_other() {
         let holder = holder.expect("a holder");
         assert_eq!((holder.key, holder.lease), (theirs.key.clone(), Some(id)));
         let mut waiting = Box::pin(site.client.lock("l").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("l", 2)).await;
         service.unlock(theirs.key).await.expect("a release");
         let ours = soon(waiting).await.expect("the lock");
         assert!(ours.unlock().await.expect("an answer"), "{site}");
@@ -75,11 +74,10 @@ async fn our_leader_and_the_services_follow_each_other() {
         assert_eq!(seen.create_revision, ours.fencing_token(), "{site}");
         let id = lease(site).await;
         let mut waiting = Box::pin(service.campaign("e", id, "theirs").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("e", 2)).await;
         ours.proclaim("ours, still").await.expect("it leads");
         let seen = service.leader("e").await.expect("a leader").kv;
         assert_eq!(seen.value, "ours, still", "{site}");
-        queue_of(&site.client, "e", 2).await;
         assert!(ours.resign().await.expect("an answer"), "{site}");
         let theirs = soon(waiting).await.expect("a win").leader;
 
@@ -92,7 +90,7 @@ async fn our_leader_and_the_services_follow_each_other() {
             "{site}"
         );
         let mut waiting = Box::pin(election.campaign("ours").into_future());
-        not_yet(site, &mut waiting).await;
+        queues(site, &mut waiting, ("e", 2)).await;
         service.resign(&theirs).await.expect("an end");
         let ours = soon(waiting).await.expect("a win");
         assert!(ours.resign().await.expect("an answer"), "{site}");

@@ -7,11 +7,11 @@ use etcdkit_server::Server;
 use etcdkit_testkit::{
     etcd::{Binary, Cluster},
     etcdctl::Etcdctl,
+    patience::{in_time, meanwhile},
+    places::at_once,
+    queue::queue_of,
 };
 use tokio::time::timeout;
-
-/// The longest time that anything which must happen takes.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long something is watched that must not happen.
 const A_WHILE: Duration = Duration::from_millis(300);
@@ -43,6 +43,17 @@ impl Site {
         }
     }
 
+    /// Lets so much time pass for the server, if it is one whose time can be made to pass.
+    pub(crate) fn lets_time_pass(&self, by: Duration) -> bool {
+        match &self.host {
+            Host::Embedded(server) => {
+                server.advance_time(by);
+                true
+            }
+            Host::Etcd(_) => false,
+        }
+    }
+
     /// Starts etcdctl there.
     pub(crate) fn etcdctl(&self, arguments: &[&str]) -> Etcdctl {
         Etcdctl::start(&self.etcdctl, &self.endpoint, arguments)
@@ -58,22 +69,35 @@ impl fmt::Display for Site {
     }
 }
 
-/// Plays a scene on each etcd, and with its etcdctl on the embedded server.
+/// Plays a scene on each etcd, and with its etcdctl on the embedded server, on all at once.
+#[expect(clippy::future_not_send, reason = "a test awaits it on its own thread")]
 pub(crate) async fn each_site(scene: impl AsyncFn(&Site)) {
+    let mut sites = Vec::new();
     for etcd in Binary::all().expect("a real etcd") {
         let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
         let server = Server::builder().start().await.expect("a server");
         for host in [Host::Etcd(cluster), Host::Embedded(server)] {
-            let site = Site::new(&etcd, host).await;
-            eprintln!("on {site}");
-            scene(&site).await;
+            sites.push(Site::new(&etcd, host).await);
         }
     }
+    at_once(sites, async |site| scene(&site).await).await;
 }
 
 /// Waits for something that must happen.
 pub(crate) async fn soon<F: IntoFuture>(what: F) -> F::Output {
-    timeout(PATIENCE, what).await.expect("in time")
+    in_time("what must happen", what).await
+}
+
+/// Waits until so many are in a queue, the last of whom waits in it by this future, and makes sure that it
+/// goes on waiting. The future may be awaited again.
+pub(crate) async fn queues<F: Future<Output: fmt::Debug> + Unpin>(
+    site: &Site,
+    waiting: &mut F,
+    (name, length): (&str, i64),
+) {
+    let queue = queue_of(&site.client, name, length);
+    meanwhile(&mut *waiting, "its place in the queue", queue).await;
+    not_yet(site, waiting).await;
 }
 
 /// Makes sure that something does not happen that must not happen yet. The future may be awaited again.
