@@ -2,7 +2,6 @@
 //! and of three.
 
 use std::{
-    collections::BTreeMap,
     future::IntoFuture,
     sync::{
         Arc,
@@ -12,47 +11,26 @@ use std::{
 };
 
 use etcdkit::{
-    Client, Compare, ErrorKind, KeyRange, KeyValue, Op, Result,
+    Client, Compare, ErrorKind, KeyValue, Op, Result,
     sync::{LockGuard, Session},
 };
-use etcdkit_server::Server;
-use etcdkit_testkit::etcd::{Binary, Cluster};
-use tokio::{
-    task::JoinHandle,
-    time::{sleep, timeout},
+use etcdkit_testkit::{
+    patience::{in_time, until},
+    places::{at_once, calm_cluster, everywhere, versions},
+    queue::queue_of,
 };
+use tokio::{task::JoinHandle, time::timeout};
 
-/// What must happen does in this time.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long something is watched that must not happen.
 const A_WHILE: Duration = Duration::from_millis(200);
 const TTL: Duration = Duration::from_secs(10);
-
-async fn everywhere(scenario: impl AsyncFn(Vec<String>)) {
-    let server = Server::builder().start().await.expect("a server");
-    println!("on the embedded server");
-    scenario(vec![server.endpoint()]).await;
-    for etcd in Binary::all().expect("a real etcd") {
-        let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
-        println!("on {etcd}");
-        scenario(cluster.endpoints()).await;
-    }
-}
-
-/// The newest etcd of each minor version that was found.
-fn versions() -> Vec<Binary> {
-    let all = Binary::all().expect("a real etcd").into_iter();
-    let minors = all.map(|etcd| ((etcd.version().major, etcd.version().minor), etcd));
-    minors.collect::<BTreeMap<_, _>>().into_values().collect()
-}
 
 async fn connect(endpoints: &[String]) -> Client {
     Client::connect(endpoints).await.expect("a client")
 }
 
 async fn soon<F: IntoFuture>(future: F) -> F::Output {
-    let result = timeout(PATIENCE, future).await;
-    result.expect("does not come in half a minute")
+    in_time("what must come", future).await
 }
 
 async fn session(client: &Client) -> Session {
@@ -62,24 +40,6 @@ async fn session(client: &Client) -> Session {
 fn waits(session: &Session, name: &'static str) -> JoinHandle<Result<LockGuard>> {
     let session = session.clone();
     tokio::spawn(async move { session.lock(name).await })
-}
-
-/// Waits until there are so many keys in a queue.
-async fn queued(client: &Client, name: &str, many: i64) {
-    let keys = KeyRange::prefix(format!("{name}/"));
-    let waiting = async {
-        while client
-            .range(&keys)
-            .count_only()
-            .await
-            .expect("a range")
-            .count
-            != many
-        {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    soon(waiting).await;
 }
 
 fn number(kv: &KeyValue) -> i64 {
@@ -126,42 +86,36 @@ async fn five_exclude_each_other(endpoints: &[String]) {
         .expect("a count")
         .expect("a count");
     assert_eq!(count.value, (5 * ROUNDS).to_string());
-    queued(&client, "l", 0).await;
+    queue_of(&client, "l", 0).await;
     // The sessions of their own are gone, too.
-    let waiting = async {
-        while !client
-            .leases()
-            .list()
-            .await
-            .expect("a list")
-            .leases
-            .is_empty()
-        {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    soon(waiting).await;
+    until("the leases to end", async || {
+        let leases = client.leases().list().await.expect("a list").leases;
+        leases.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_exclude_each_other_on_one_member() {
-    everywhere(async |endpoints| five_exclude_each_other(&endpoints).await).await;
+    everywhere(async |place| {
+        five_exclude_each_other(&[place.endpoint().to_owned()]).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_exclude_each_other_on_three_members() {
-    for etcd in versions() {
-        let cluster = Cluster::builder(&etcd).members(3).start().await;
-        let cluster = cluster.expect("a cluster");
-        println!("on three of {etcd}");
+    at_once(versions(), async |etcd| {
+        let cluster = calm_cluster(&etcd).await;
         five_exclude_each_other(&cluster.endpoints()).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_try_gets_what_is_free_and_nothing_else() {
-    everywhere(async |endpoints| {
-        let client = connect(&endpoints).await;
+    everywhere(async |place| {
+        let client = place.client().await;
         let (holder, other) = (session(&client).await, session(&client).await);
         let guard = holder.lock("l").try_lock().await.expect("an answer");
         let guard = guard.expect("it is free");
@@ -176,7 +130,7 @@ async fn a_try_gets_what_is_free_and_nothing_else() {
         // One that waits is in the way, too.
         let waiter = session(&client).await;
         let waiting = waits(&waiter, "l");
-        queued(&client, "l", 2).await;
+        queue_of(&client, "l", 2).await;
         assert!(
             other
                 .lock("l")
@@ -196,7 +150,7 @@ async fn a_try_gets_what_is_free_and_nothing_else() {
                 .is_none()
         );
         drop(guard);
-        queued(&client, "l", 0).await;
+        queue_of(&client, "l", 0).await;
         assert!(
             other
                 .lock("l")
@@ -211,8 +165,8 @@ async fn a_try_gets_what_is_free_and_nothing_else() {
 
 #[tokio::test]
 async fn who_waits_waits_for_the_holder_and_not_only_for_who_came_before() {
-    everywhere(async |endpoints| {
-        let client = connect(&endpoints).await;
+    everywhere(async |place| {
+        let client = place.client().await;
         let [first, second, third] = [
             session(&client).await,
             session(&client).await,
@@ -220,11 +174,11 @@ async fn who_waits_waits_for_the_holder_and_not_only_for_who_came_before() {
         ];
         let guard = first.lock("l").await.expect("the lock");
         let between = waits(&second, "l");
-        queued(&client, "l", 2).await;
+        queue_of(&client, "l", 2).await;
         let mut last = waits(&third, "l");
-        queued(&client, "l", 3).await;
+        queue_of(&client, "l", 3).await;
         between.abort();
-        queued(&client, "l", 2).await;
+        queue_of(&client, "l", 2).await;
         assert!(timeout(A_WHILE, &mut last).await.is_err(), "two hold it");
         assert!(guard.unlock().await.expect("unlocked"));
         let last = soon(last).await.expect("no panic");
@@ -235,12 +189,12 @@ async fn who_waits_waits_for_the_holder_and_not_only_for_who_came_before() {
 
 #[tokio::test]
 async fn a_session_that_has_ended_holds_nothing_and_gets_nothing() {
-    everywhere(async |endpoints| {
-        let client = connect(&endpoints).await;
+    everywhere(async |place| {
+        let client = place.client().await;
         let (ended, other) = (session(&client).await, session(&client).await);
         let guard = ended.lock("l").await.expect("the lock");
         let waiting = waits(&other, "l");
-        queued(&client, "l", 2).await;
+        queue_of(&client, "l", 2).await;
         // By somebody else, so that the session does not know.
         client.leases().revoke(ended.id()).await.expect("revoked");
         let next = soon(waiting).await.expect("no panic").expect("the lock");
@@ -261,15 +215,15 @@ async fn a_session_that_has_ended_holds_nothing_and_gets_nothing() {
 
 #[tokio::test]
 async fn a_session_takes_up_its_locks_after_a_restart() {
-    everywhere(async |endpoints| {
-        let client = connect(&endpoints).await;
+    everywhere(async |place| {
+        let client = place.client().await;
         let before = session(&client).await;
         let guard = before.lock("l").value("old").await.expect("the lock");
         let token = guard.fencing_token();
         let lease = before.detach();
         assert!(guard.is_lost());
         drop(guard);
-        let client = connect(&endpoints).await;
+        let client = place.client().await;
         let after = client.session().resume(lease).await.expect("a session");
         let guard = after.lock("l").value("new").await.expect("the lock");
         assert_eq!(guard.fencing_token(), token);
@@ -282,13 +236,13 @@ async fn a_session_takes_up_its_locks_after_a_restart() {
 
 #[tokio::test]
 async fn a_wait_survives_compactions() {
-    everywhere(async |endpoints| {
-        let client = connect(&endpoints).await;
+    everywhere(async |place| {
+        let client = place.client().await;
         let (holder, waiter) = (session(&client).await, session(&client).await);
         let guard = holder.lock("l").await.expect("the lock");
         let lost = tokio::spawn(guard.lost());
         let waiting = waits(&waiter, "l");
-        queued(&client, "l", 2).await;
+        queue_of(&client, "l", 2).await;
         for _ in 0..5 {
             let written = client.put("k", "v").await.expect("a put");
             let compaction = client.compact(written.header.revision).physical();
@@ -305,8 +259,8 @@ async fn a_wait_survives_compactions() {
 
 #[tokio::test]
 async fn conditions_of_ones_own_are_told_from_a_lost_lock() {
-    everywhere(async |endpoints| {
-        let client = connect(&endpoints).await.namespaced("app/");
+    everywhere(async |place| {
+        let client = place.client().await.namespaced("app/");
         let guard = client.lock("l").ttl(TTL).await.expect("the lock");
         let create = || {
             let create = guard.txn().when([Compare::missing("k")]);

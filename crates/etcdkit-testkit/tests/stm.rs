@@ -12,7 +12,9 @@ use etcdkit::{
 };
 use etcdkit_server::Server;
 use etcdkit_testkit::{
-    etcd::{Binary, Cluster},
+    etcd::Binary,
+    patience::PATIENCE,
+    places::{at_once, calm_cluster, cluster, leader},
     proxy::{Conditions, Direction, Proxy},
 };
 use tokio::{task::JoinSet, time::sleep};
@@ -49,10 +51,11 @@ async fn transactions_hold_on_the_embedded_server() {
 
 #[tokio::test]
 async fn transactions_hold_on_every_real_etcd() {
-    for etcd in Binary::all().expect("a real etcd") {
-        let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
+    at_once(Binary::all().expect("a real etcd"), async |etcd| {
+        let cluster = cluster(&etcd, 1).await;
         assert_transactions_hold(&etcd.to_string(), cluster.endpoint()).await;
-    }
+    })
+    .await;
 }
 
 async fn an_abort_writes_nothing(client: &Client) {
@@ -260,21 +263,15 @@ async fn contenders_keep_the_sum(server: &str, client: &Client) {
 /// it knows nothing of the revision that is read, and will not before the others are back.
 #[tokio::test]
 async fn a_member_that_is_behind_is_waited_for() {
-    for etcd in Binary::all().expect("a real etcd") {
-        let builder = Cluster::builder(&etcd).members(3);
-        let mut cluster = builder.start().await.expect("a cluster");
+    at_once(Binary::all().expect("a real etcd"), async |etcd| {
+        let mut cluster = calm_cluster(&etcd).await;
         let endpoints = cluster.endpoints();
-        let leader = loop {
-            match cluster.leader().await {
-                Some(leader) => break leader,
-                None => sleep(Duration::from_millis(50)).await,
-            }
-        };
+        let leader = leader(&cluster).await;
         let (behind, others) = ((leader + 1) % 3, [leader, (leader + 2) % 3]);
         let proxy = Proxy::start(&endpoints[leader]).await.expect("a proxy");
         let client = Client::builder()
             .endpoint(proxy.endpoint())
-            .request_timeout(Duration::from_secs(30))
+            .request_timeout(PATIENCE)
             .connect()
             .await
             .expect("a client");
@@ -306,19 +303,23 @@ async fn a_member_that_is_behind_is_waited_for() {
         });
         assert_eq!(run.await.expect("a read"), (Some(2), Some(2)), "{etcd}");
         assert_eq!(tries.into_inner(), 1, "{etcd}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_told_so_and_not_repeated() {
-    for etcd in Binary::all().expect("a real etcd") {
-        let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
+    at_once(Binary::all().expect("a real etcd"), async |etcd| {
+        let cluster = cluster(&etcd, 1).await;
         let direct = Client::connect(cluster.endpoint()).await.expect("a client");
         for is_cut in [false, true] {
             let proxy = Proxy::start(cluster.endpoint()).await.expect("a proxy");
             let client = Client::connect(proxy.endpoint()).await.expect("a client");
             direct.put("n", "0").await.expect("a put");
-            let run = client.stm_builder().timeout(Duration::from_secs(3));
+            let run = client.stm_builder().timeout(match is_cut {
+                true => PATIENCE,
+                false => Duration::from_secs(3),
+            });
             let run = run.run(async |tx| {
                 let n: i64 = tx.get("n").await?.unwrap_or(0);
                 tx.put("n", n + 1);
@@ -347,5 +348,6 @@ async fn a_commit_whose_answer_is_lost_is_told_so_and_not_repeated() {
             after.expect("a put");
             assert_eq!(text(&direct, "n").await.as_deref(), Some("1"), "{etcd}");
         }
-    }
+    })
+    .await;
 }

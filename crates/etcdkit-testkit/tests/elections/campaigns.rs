@@ -4,12 +4,13 @@ use std::{pin::pin, time::Duration};
 
 use etcdkit::{Client, ErrorKind, Op, Outcome, sync::HoldLostReason};
 use etcdkit_testkit::{
-    etcd::{Binary, Cluster},
+    patience::{meanwhile, until},
+    places::{at_once, calm_cluster, everywhere, versions},
     queue::queue_of,
 };
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::support::{TTL, everywhere, leader, must_wait, next, nothing_left, soon, values};
+use crate::support::{TTL, leader, must_wait, next, nothing_left, soon, values};
 
 #[tokio::test]
 async fn a_candidate_waits_until_the_leader_resigns() {
@@ -78,10 +79,8 @@ async fn five_candidates_lead_one_after_the_other() {
 
 #[tokio::test]
 async fn five_candidates_on_three_members_lead_one_after_the_other() {
-    for etcd in Binary::all().expect("a real etcd") {
-        println!("on {etcd}");
-        let cluster = Cluster::builder(&etcd).members(3).start().await;
-        let cluster = cluster.expect("a cluster");
+    at_once(versions(), async |etcd| {
+        let cluster = calm_cluster(&etcd).await;
         let endpoints = cluster.endpoints();
         let mut clients = Vec::new();
         for number in 0..5 {
@@ -89,7 +88,8 @@ async fn five_candidates_on_three_members_lead_one_after_the_other() {
             clients.push(Client::connect(endpoint).await.expect("a client"));
         }
         take_turns(clients).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -139,9 +139,11 @@ async fn a_candidate_that_waits_has_the_value_it_gave_last() {
         let session = client.session().lease(lease).await.expect("a session");
         let election = session.election("e");
         let mut waiting = pin!(election.campaign("new").into_future());
-        must_wait(waiting.as_mut()).await;
-        let kv = client.get(&*key).await.expect("a get");
-        assert_eq!(kv.expect("a candidate").value, "new");
+        let is_new = async || {
+            let kv = client.get(&*key).await.expect("a get");
+            kv.expect("a candidate").value == "new"
+        };
+        meanwhile(waiting.as_mut(), "the value", until("it", is_new)).await;
         assert!(rival.resign().await.expect("resigned"));
         let leads = soon(waiting).await.expect("it leads");
         assert!(leads.resign().await.expect("resigned"));
@@ -208,8 +210,7 @@ async fn a_campaign_that_is_given_up_leaves_no_candidate() {
 
         for election in [session.election("e"), client.election("e").ttl(TTL)] {
             let mut waiting = Box::pin(election.campaign("three").into_future());
-            must_wait(waiting.as_mut()).await;
-            queue_of(&client, "e", 2).await;
+            meanwhile(waiting.as_mut(), "a place", queue_of(&client, "e", 2)).await;
             drop(waiting);
             queue_of(&client, "e", 1).await;
         }
@@ -255,7 +256,7 @@ async fn a_candidate_whose_key_is_deleted_never_leads() {
         let session = client.session().ttl(TTL).await.expect("a session");
         let election = session.election("e");
         let mut waiting = pin!(election.campaign("two").into_future());
-        must_wait(waiting.as_mut()).await;
+        meanwhile(waiting.as_mut(), "a place", queue_of(&client, "e", 2)).await;
         let key = format!("e/{:x}", session.id().0);
         client.delete(key).await.expect("a delete");
         let error = soon(waiting).await.expect_err("it has no candidate");

@@ -1,16 +1,20 @@
 //! Following an election.
 
 use etcdkit::Client;
-use etcdkit_testkit::proxy::{Conditions, Proxy};
+use etcdkit_testkit::{
+    places::everywhere,
+    proxy::{Conditions, Proxy},
+    queue::queue_of,
+};
 
-use crate::support::{TTL, everywhere, next, nothing_left, soon};
+use crate::support::{TTL, next, nothing_left, soon};
 
 #[tokio::test]
 async fn observers_see_leaders_what_they_proclaim_and_when_there_is_none() {
     everywhere(async |place| {
         let client = place.client().await;
         let mut leaders = client.election("e").observe().await.expect("a stream");
-        assert_eq!(next(&mut leaders).await, None, "{}", place.what);
+        assert_eq!(next(&mut leaders).await, None, "{}", place);
         let one = soon(client.election("e").ttl(TTL).campaign("one")).await;
         let one = one.expect("it leads");
         assert_eq!(next(&mut leaders).await.as_deref(), Some("one"));
@@ -56,7 +60,7 @@ async fn a_leader_found_can_guard_the_writes_of_others() {
 async fn observers_and_candidates_outlast_a_compaction_and_a_lost_connection() {
     everywhere(async |place| {
         let client = place.client().await;
-        let proxy = Proxy::start(place.endpoint).await.expect("a proxy");
+        let proxy = Proxy::start(place.endpoint()).await.expect("a proxy");
         let behind = Client::connect(proxy.endpoint()).await.expect("a client");
         let one = soon(client.election("e").ttl(TTL).campaign("one")).await;
         let one = one.expect("it leads");
@@ -66,7 +70,7 @@ async fn observers_and_candidates_outlast_a_compaction_and_a_lost_connection() {
             let behind = behind.clone();
             async move { behind.election("e").ttl(TTL).campaign("two").await }
         });
-        etcdkit_testkit::queue::queue_of(&client, "e", 2).await;
+        queue_of(&client, "e", 2).await;
 
         proxy.freeze();
         let resigned = one.resign().await;

@@ -3,8 +3,9 @@
 use std::pin::pin;
 
 use etcdkit::ErrorKind;
+use etcdkit_testkit::places::everywhere;
 
-use crate::support::{TTL, everywhere, leader, must_wait, nothing_left, soon};
+use crate::support::{TTL, leader, must_wait, nothing_left, soon};
 
 #[tokio::test]
 async fn a_leader_takes_up_its_leadership_after_a_restart() {

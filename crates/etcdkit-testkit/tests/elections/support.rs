@@ -3,55 +3,17 @@
 use std::{future::IntoFuture, time::Duration};
 
 use etcdkit::{Client, KeyRange, Result, sync::Observe};
-use etcdkit_server::Server;
-use etcdkit_testkit::etcd::{Binary, Cluster};
+use etcdkit_testkit::patience::{in_time, until};
 use tokio::time::timeout;
 
-/// What must happen does in this time.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// How long something is watched that must not happen.
-pub(crate) const A_WHILE: Duration = Duration::from_millis(200);
+const A_WHILE: Duration = Duration::from_millis(200);
 
 pub(crate) const TTL: Duration = Duration::from_secs(10);
 
-/// A server: what it is, for messages, and where.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
-    pub(crate) what: &'a str,
-    pub(crate) endpoint: &'a str,
-}
-
-impl Place<'_> {
-    pub(crate) async fn client(&self) -> Client {
-        Client::connect(self.endpoint).await.expect("a client")
-    }
-}
-
-/// Runs a scenario on the embedded server and on each real etcd.
-pub(crate) async fn everywhere(scenario: impl AsyncFn(Place<'_>)) {
-    let server = Server::builder().start().await.expect("a server");
-    let place = Place {
-        what: "the embedded server",
-        endpoint: &server.endpoint(),
-    };
-    println!("on {}", place.what);
-    scenario(place).await;
-    for etcd in Binary::all().expect("a real etcd") {
-        let cluster = Cluster::builder(&etcd).start().await.expect("a cluster");
-        let place = Place {
-            what: &etcd.to_string(),
-            endpoint: cluster.endpoint(),
-        };
-        println!("on {}", place.what);
-        scenario(place).await;
-    }
-}
-
-/// Waits for what must come soon.
+/// Waits for what must come.
 pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
-    let result = timeout(PATIENCE, future).await;
-    result.expect("does not come in half a minute")
+    in_time("what must come", future).await
 }
 
 /// What is there below a prefix, in the order of keys.
@@ -66,17 +28,10 @@ pub(crate) async fn values(client: &Client, prefix: &str) -> Vec<String> {
 
 /// Waits until nothing is left below a prefix.
 pub(crate) async fn nothing_left(client: &Client, prefix: &str) {
-    let emptied = async {
-        while !values(client, prefix).await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let emptied = timeout(PATIENCE, emptied).await;
-    assert!(
-        emptied.is_ok(),
-        "{:?} is left",
-        values(client, prefix).await
-    );
+    until("nothing to be left", async || {
+        values(client, prefix).await.is_empty()
+    })
+    .await;
 }
 
 /// Who leads next, as an observer tells it.
