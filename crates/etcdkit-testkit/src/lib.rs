@@ -19,6 +19,7 @@ pub mod program;
 pub mod proxy;
 pub mod queue;
 pub mod record;
+pub mod relay;
 pub mod scenario;
 pub mod v2;
 pub mod watch_checker;

@@ -6,19 +6,22 @@
 use std::{collections::HashSet, error::Error as _, future::IntoFuture, time::Duration};
 
 use etcdkit::{
-    Client, ErrorKind, KeyRange, LeaseId, LeaseLost,
-    sync::{HoldLostReason, Session},
+    Client, ErrorKind, KeyRange, LeaseId, LeaseLost, Outcome,
+    sync::{HoldLostReason, RwLockHolders, Session},
 };
+use etcdkit_proto::etcdserverpb::{ResponseHeader, TxnResponse};
 use etcdkit_server::{
     Server,
     faults::{EtcdError, Rpc},
 };
+use etcdkit_testkit::{
+    patience::{in_time, until},
+    relay::Relay,
+};
 use tokio::{
     runtime::{Handle, Runtime},
-    time::{sleep, timeout},
+    time::timeout,
 };
-
-const SOON: Duration = Duration::from_secs(10);
 
 /// Long enough to have waited, where waiting is expected.
 const BRIEFLY: Duration = Duration::from_millis(50);
@@ -35,17 +38,7 @@ async fn client_of(server: &Server) -> Client {
 }
 
 async fn soon<T>(what: impl IntoFuture<Output = T>) -> T {
-    let ended = timeout(SOON, what.into_future()).await;
-    ended.expect("it ends before the test loses patience")
-}
-
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    assert!(timeout(SOON, waiting).await.is_ok(), "never: {what}");
+    in_time("what must come", Box::pin(what.into_future())).await
 }
 
 async fn count(client: &Client, prefix: &str) -> i64 {
@@ -83,7 +76,7 @@ async fn waits_may_be_limited_to_nothing_and_to_eternity() {
     let nothing = other.lock("l").wait_at_most(Duration::ZERO);
     let error = soon(nothing).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    eventually("one key", async || count(&client, "l/").await == 1).await;
+    until("one key", async || count(&client, "l/").await == 1).await;
     drop(guard);
     drop(soon(other.lock("l")).await.unwrap());
 }
@@ -213,7 +206,7 @@ async fn a_session_whose_requests_are_never_answered_does_not_grow_with_each() {
     assert!(unanswered.hits() > 0);
     unanswered.remove();
     drop(soon(session.lock("l")).await.unwrap());
-    eventually("no more tasks", async || tasks() < before + 20).await;
+    until("no more tasks", async || tasks() < before + 20).await;
 }
 
 #[tokio::test]
@@ -275,6 +268,57 @@ async fn who_must_not_is_told_and_does_not_wait() {
     drop(soon(session.lock("l")).await.unwrap());
 }
 
+/// A server, a client of it, and another whose next transaction is done, but answered as if it had asked
+/// for nothing.
+async fn answered_with_nonsense() -> (Server, Client, Relay, Client) {
+    let server = Server::builder().start().await.unwrap();
+    let direct = Client::connect(server.endpoint()).await.unwrap();
+    let relay = Relay::start(&server.endpoint()).await.unwrap();
+    let client = Client::connect(relay.endpoint()).await.unwrap();
+    let nonsense = TxnResponse {
+        header: Some(ResponseHeader {
+            revision: 1,
+            ..Default::default()
+        }),
+        succeeded: true,
+        responses: Vec::new(),
+    };
+    relay.answer_once("/etcdserverpb.KV/Txn", &nonsense);
+    (server, direct, relay, client)
+}
+
+#[tokio::test]
+async fn what_an_entry_has_left_that_was_answered_with_nonsense_is_swept_up() {
+    let (_server, direct, relay, client) = answered_with_nonsense().await;
+    let session = client.session().await.unwrap();
+    let error = soon(session.lock("l")).await.unwrap_err();
+    assert!(relay.has_answered());
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    until("its key to go", async || count(&direct, "l/").await == 0).await;
+    // It was put, and it was deleted.
+    let now = direct.range("l").await.unwrap().header.revision;
+    assert_eq!(now, 3);
+    assert!(!session.is_lost());
+    let guard = soon(session.lock("l")).await.unwrap();
+    assert!(guard.unlock().await.unwrap());
+}
+
+#[tokio::test]
+async fn readers_and_writers_are_not_nobody_where_the_answer_is_nonsense() {
+    let (_server, direct, relay, client) = answered_with_nonsense().await;
+    let reading = direct.rwlock("rw").read().await.unwrap();
+    let error = client.rwlock("rw").holders().await.unwrap_err();
+    assert!(relay.has_answered());
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    let holders = client.rwlock("rw").holders().await.unwrap();
+    let RwLockHolders::Readers(readers) = holders else {
+        panic!("{holders:?}");
+    };
+    assert_eq!(readers.len(), 1);
+    assert_eq!(&readers[0].key, reading.key());
+}
+
 #[tokio::test]
 async fn a_client_that_is_closed_ends_its_waits() {
     let (server, client) = cluster().await;
@@ -282,7 +326,7 @@ async fn a_client_that_is_closed_ends_its_waits() {
     let _holder = elsewhere.lock("l").await.unwrap();
     let session = client.session().await.unwrap();
     let waiting = tokio::spawn(session.lock("l").into_future());
-    eventually("it waits", async || count(&elsewhere, "l/").await == 2).await;
+    until("it waits", async || count(&elsewhere, "l/").await == 2).await;
     client.close().await;
     soon(waiting).await.unwrap().unwrap_err();
 }
