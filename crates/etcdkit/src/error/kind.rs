@@ -4,7 +4,7 @@ use etcdkit_proto::{EtcdError, for_each_etcd_error};
 
 macro_rules! define_kinds {
     ($($name:ident $code:ident $text:literal $doc:literal;)*) => {
-        /// What kind of failure an [`Error`] is.
+        /// What kind of failure an [`Error`](crate::Error) is.
         ///
         /// The first kinds are found by the client; the others are etcd's own errors, one kind for
         /// each text a server can send.
@@ -53,7 +53,8 @@ macro_rules! define_kinds {
             OldCluster,
             /// The server does not know the request: it is too old, or not etcd.
             Unimplemented,
-            /// Another error of the server; see [`Error::code`] and [`Error::message`].
+            /// Another error of the server; see [`Error::code`](crate::Error::code) and
+            /// [`Error::message`](crate::Error::message).
             Server,
             $(#[doc = $doc] #[doc = ""] #[doc = concat!("Sent as `", $text, "`.")] $name,)*
         }
