@@ -35,16 +35,14 @@ async fn a_write_is_not_sent_over_a_connection_that_may_have_been_forgotten_whil
     let proxy = Proxy::start(&live.endpoint()).await.expect("a port");
     let client = patient(proxy.endpoint()).connect_lazy().expect("a client");
     client.set("/a", "b").await.expect("written");
-    client.set("/a", "c").await.expect("written");
-    assert_eq!(proxy.connections(), 1, "a connection in use is used again");
-
+    let before = proxy.connections();
     proxy.freeze();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(6)).await;
     tokio::time::resume();
     client.set("/a", "d").await.expect("written");
-    assert_eq!(proxy.connections(), 2);
-    assert_eq!(live.requests().len(), 3);
+    assert_eq!(proxy.connections(), before + 1);
+    assert_eq!(live.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -87,7 +85,7 @@ async fn an_endpoint_has_the_time_of_an_attempt_to_answer() {
     assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
 
     let alone = patient(silent.endpoint())
-        .request_timeout(Duration::from_secs(2))
+        .request_timeout(Duration::from_secs(5))
         .attempt_timeout(Duration::from_millis(100))
         .connect_lazy()
         .expect("a client");
@@ -98,17 +96,20 @@ async fn an_endpoint_has_the_time_of_an_attempt_to_answer() {
 
 #[tokio::test]
 async fn whoever_has_begun_to_answer_is_heard_out() {
-    let slow = FakeHttp::start(|_| Reply::value(&"x".repeat(1 << 20)));
-    let slow = slow.await.expect("a port");
-    let proxy = Proxy::start(&slow.endpoint()).await.expect("a port");
-    proxy.set(Direction::ToClient, Conditions::pass().bandwidth(256 << 10));
+    const SIZE: usize = 1_280 << 10;
+    let large = FakeHttp::start(|_| Reply::value(&"x".repeat(SIZE)));
+    let large = large.await.expect("a port");
+    let proxy = Proxy::start(&large.endpoint()).await.expect("a port");
+    // Which takes 5 s.
+    let slow = Conditions::pass().bandwidth(SIZE as u64 / 5);
+    proxy.set(Direction::ToClient, slow);
     let client = patient(proxy.endpoint())
-        .attempt_timeout(Duration::from_secs(1))
+        .attempt_timeout(Duration::from_secs(3))
         .connect_lazy()
         .expect("a client");
     let found = client.get("/a").value().await.expect("all of it");
-    assert_eq!(found.map(|value| value.len()), Some(1 << 20));
-    assert_eq!(slow.requests().len(), 1);
+    assert_eq!(found.map(|value| value.len()), Some(SIZE));
+    assert_eq!(large.requests().len(), 1);
 }
 
 #[tokio::test]

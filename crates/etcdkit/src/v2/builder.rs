@@ -170,8 +170,7 @@ impl ClientBuilder {
     ///     .endpoint(server.endpoint())
     ///     .request_timeout(Duration::from_secs(60))
     ///     .attempt_timeout(Duration::from_secs(1))
-    ///     .connect()
-    ///     .await?;
+    ///     .connect_lazy()?;
     /// assert!(client.list("/").await?.is_empty());
     /// # Ok(())
     /// # }
