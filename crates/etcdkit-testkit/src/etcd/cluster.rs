@@ -3,14 +3,15 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use etcdkit_proto::etcdserverpb::{
     MemberAddRequest, StatusRequest, cluster_client::ClusterClient,
     maintenance_client::MaintenanceClient,
 };
-use tonic::transport::Channel;
+use tokio::time::{sleep, timeout};
+use tonic::{Code, transport::Channel};
 
 use super::{
     binary::Binary,
@@ -20,6 +21,10 @@ use super::{
 
 /// How often a start is tried again on other ports when another process took one.
 const PORT_ATTEMPTS: u32 = 5;
+
+/// How long a cluster may refuse a learner for reasons that pass, and how long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// A cluster of real etcd processes with its own temporary data. Dropping it ends the processes and
 /// removes the data.
@@ -86,7 +91,7 @@ impl Cluster {
                 let answer = maintenance.status(StatusRequest {}).await;
                 Some(answer.ok()?.into_inner())
             };
-            let answer = tokio::time::timeout(Duration::from_secs(1), asked).await;
+            let answer = timeout(Duration::from_secs(1), asked).await;
             if let Ok(Some(status)) = answer
                 && status
                     .header
@@ -119,8 +124,25 @@ impl Cluster {
             peer_ur_ls: vec![newcomer.peer_url()],
             is_learner: true,
         };
-        let added = cluster.member_add(request).await;
-        added.map_err(|status| refused(status.message().to_owned()))?;
+        let start = Instant::now();
+        loop {
+            // One that a leader loses when it goes is never answered.
+            let added = timeout(ATTEMPT, cluster.member_add(request.clone())).await;
+            let failure = match added {
+                Ok(Ok(_)) => break,
+                // By an attempt before, since nobody else has the port.
+                Ok(Err(status)) if status.message().contains("Peer URLs already exists") => break,
+                Ok(Err(status)) if status.code() != Code::Unavailable => {
+                    return Err(refused(status.message().to_owned()));
+                }
+                Ok(Err(status)) => status.message().to_owned(),
+                Err(_) => "no answer".to_owned(),
+            };
+            if start.elapsed() > PATIENCE {
+                return Err(refused(failure));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
         self.join(newcomer)
     }
 

@@ -1,6 +1,16 @@
 //! Free loopback ports.
 
-use std::{fs, net::TcpListener, ops::Range};
+use std::{
+    collections::HashSet,
+    fs,
+    net::TcpListener,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
+
+/// What this process has been given. A port is given once, or a test could get the one of another test's
+/// member that is dead at the moment, or of an endpoint that is to refuse connections.
+static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
 /// `count` ports that nothing listens on at this moment.
 ///
@@ -14,11 +24,18 @@ pub(super) fn free(count: usize) -> Vec<u16> {
     let mut held = Vec::new();
     while held.len() < count {
         let port = fastrand::u16(candidates.clone());
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port))
+            && is_new(port)
+        {
             held.push((port, listener));
         }
     }
     held.into_iter().map(|(port, _)| port).collect()
+}
+
+fn is_new(port: u16) -> bool {
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    given.get_or_insert_default().insert(port)
 }
 
 fn candidates() -> Range<u16> {
