@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcdkit::{Client, KeyRange, Revision};
+use etcdkit::{Client, ErrorKind, KeyRange, Revision};
 
 pub use replay::replay;
 pub use report::Report;
@@ -81,7 +81,8 @@ impl Scenario {
         let direct = client.await.expect("a client");
         let prefix = format!("scenario/{:016x}/", fastrand::u64(..));
         // What was there before a watch must not appear in it.
-        let before = direct.put(format!("{prefix}before"), "before").await;
+        let before = direct.put(format!("{prefix}before"), "before");
+        let before = before.timeout(PATIENCE).await;
         let first = before.expect("a put").header.revision;
         let log = Arc::new(Mutex::new(Log::default()));
         lock(&log).writes.add(
@@ -219,7 +220,14 @@ impl Scenario {
             .last()
             .map_or(self.first, |last| last.revision() + 1);
         self.early.extend(self.replay(from, until).await);
-        self.direct.compact(until).await.expect("a compaction");
+        let start = Instant::now();
+        while let Err(error) = self.direct.compact(until).await {
+            // By an attempt before, since nobody else compacts.
+            if error.kind() == ErrorKind::Compacted {
+                break;
+            }
+            self.in_time(start, &format!("a compaction: {error}"));
+        }
         self.compacted = until;
         until
     }

@@ -14,7 +14,7 @@ use etcdkit_testkit::{
 };
 
 /// What a loaded machine may add to a deadline.
-const GRACE: Duration = Duration::from_millis(700);
+const GRACE: Duration = Duration::from_secs(5);
 
 async fn one_member() -> Cluster {
     let etcd = Binary::newest().expect("a real etcd");
@@ -163,14 +163,16 @@ async fn requests_are_sent_as_often_as_the_policy_says() {
     assert_eq!(server.counts().requests, 4);
 
     let quick = RetryPolicy::default()
-        .max_attempts(150)
+        .max_attempts(1_000)
         .pauses(Duration::from_millis(1), Duration::from_millis(1))
         .without_budget();
-    // More than the budget of a hundred retries would pay for in this time.
+    // The budget pays for a hundred retries, and for ten a second then.
     let start = Instant::now();
-    let error = client.get("k").retry(quick).await.expect_err("no leader");
-    assert_eq!(error.attempts(), 150, "{error}");
-    assert!(start.elapsed() < Duration::from_secs(4), "{error}");
+    let get = client.get("k").timeout(Duration::from_secs(60));
+    let get = get.retry(quick);
+    let error = get.await.expect_err("no leader");
+    assert_eq!(error.attempts(), 1_000, "{error}");
+    assert!(start.elapsed() < Duration::from_secs(60), "{error}");
 }
 
 #[tokio::test]
@@ -188,20 +190,25 @@ async fn a_read_that_may_be_sent_once_waits_for_the_member_that_has_it() {
     let status = status.expect("a status");
     let silent = usize::from(status.leader == Some(status.header.member_id));
     cluster.member(silent).pause().expect("a running member");
-    let deadline = Duration::from_secs(2);
-    let get = || client.get("k").timeout(deadline);
+    let hasty = || client.get("k").timeout(Duration::from_secs(2));
     // Whom a read asks is chance; one of three is silent.
     let mut met = None;
     for _ in 0..50 {
-        met = get().retry(RetryPolicy::never()).await.err();
+        met = hasty().retry(RetryPolicy::never()).await.err();
         if met.is_some() {
             break;
         }
     }
     let met = met.expect("no read has met the silent member");
-    assert_eq!((met.kind(), met.attempts()), (ErrorKind::Timeout, 1));
+    // The ping that goes unanswered may end the connection just before.
+    assert!(
+        matches!(met.kind(), ErrorKind::Timeout | ErrorKind::Disconnected),
+        "{met}"
+    );
+    assert_eq!(met.attempts(), 1, "{met}");
     for _ in 0..6 {
-        get().await.expect("a read that may move never fails");
+        let get = client.get("k").timeout(Duration::from_secs(10));
+        get.await.expect("a read that may move never fails");
     }
     cluster.member(silent).resume().expect("a paused member");
 }

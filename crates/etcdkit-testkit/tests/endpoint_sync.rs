@@ -3,6 +3,10 @@
 
 use std::{
     collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,11 +15,11 @@ use etcdkit_testkit::{
     certificates::Authority,
     etcd::{Binary, Cluster, ClusterBuilder},
     fake::refusing_endpoint,
-    proxy::Proxy,
+    proxy::{Direction, Proxy},
 };
 
 /// What a loaded machine may take for what is done at once.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 fn newest() -> Binary {
     Binary::newest().expect("a real etcd")
@@ -333,12 +337,10 @@ async fn a_call_under_way_at_an_endpoint_that_is_removed_finishes() {
     let client = connect(&all[0]).await;
     client.put("k", "0").await.expect("a put");
     cluster.member(0).pause().expect("a running member");
-    let putting = tokio::spawn({
-        let client = client.clone();
-        async move { client.put("k", "1").timeout(SOON).await }
-    });
-    // Until it is on its way, to the only endpoint there is.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut putting = Box::pin(client.put("k", "1").timeout(SOON).into_future());
+    // It is on its way from now on, to the only endpoint there is.
+    assert!(futures_util::poll!(&mut putting).is_pending());
+    let putting = tokio::spawn(putting);
     client.set_endpoints(&all[1..]).expect("set");
     client.get("k").await.expect("the new ones serve");
     assert!(!putting.is_finished());
@@ -441,7 +443,7 @@ async fn round_robin_asks_all_members_and_pinned_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pinned_member_that_dies_is_left_within_a_second() {
+async fn a_pinned_member_that_dies_is_left_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new("ca");
     let identity = authority.server(&["127.0.0.1"]);
@@ -453,6 +455,7 @@ async fn a_pinned_member_that_dies_is_left_within_a_second() {
         let client = Client::builder()
             .endpoints(cluster.endpoints())
             .endpoint_mode(EndpointMode::Pinned)
+            .request_timeout(2 * SOON)
             .tls(etcdkit::Tls::new().ca_pem(authority.pem()))
             .connect()
             .await
@@ -470,11 +473,8 @@ async fn a_pinned_member_that_dies_is_left_within_a_second() {
         cluster.member(place).kill().expect("a running member");
         let start = Instant::now();
         assert_ne!(answering(&client).await, pinned);
-        assert!(
-            start.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            start.elapsed()
-        );
+        // Without a sign of its death it would be doubted after a quarter of the time.
+        assert!(start.elapsed() < SOON / 4, "{:?}", start.elapsed());
         println!("left after {:?}", start.elapsed());
     }
 }
@@ -499,6 +499,7 @@ async fn closing_ends_everything() {
     let lease = client.lease(Duration::from_secs(60)).await;
     let lease = lease.expect("a lease");
     cluster.member(0).pause().expect("a running member");
+    let sent = proxy.passed(Direction::ToServer);
     let calls = [true, false].map(|write| {
         let client = client.clone();
         tokio::spawn(async move {
@@ -508,7 +509,12 @@ async fn closing_ends_everything() {
             }
         })
     });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Each has at least the heads of two frames and of a message, and pings and renewals are smaller.
+    let start = Instant::now();
+    while proxy.passed(Direction::ToServer) < sent + 60 {
+        assert!(start.elapsed() < SOON, "the calls are not sent");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 
     let start = Instant::now();
     let clone = client.clone();
@@ -545,11 +551,7 @@ async fn closing_ends_everything() {
     // At an endpoint of somebody else's, too.
     let status = client.maintenance().status(cluster.endpoint()).await;
     assert_eq!(status.expect_err("closed").kind(), ErrorKind::Closed);
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < SOON / 2, "{:?}", start.elapsed());
     cluster.member(0).resume().expect("a paused member");
     while proxy.open_connections() > 0 {
         assert!(start.elapsed() < SOON, "connections stay open");
@@ -593,15 +595,19 @@ async fn no_call_fails_while_endpoints_come_and_go() {
     let all = cluster.endpoints();
     let client = connect(&all[0]).await;
     let mut watch = client.watch(KeyRange::prefix("k/")).await.expect("a watch");
+    let enough = Arc::new(AtomicBool::new(false));
     let tasks = (0..8).map(|task| {
-        let client = client.clone();
+        let (client, enough) = (client.clone(), Arc::clone(&enough));
         tokio::spawn(async move {
-            for number in 0..150 {
+            let mut number = 0;
+            while number < 150 || !enough.load(Ordering::Relaxed) {
                 let (key, value) = (format!("k/{task}"), number.to_string());
                 client.put(&key, &value).await.expect("a put");
                 let kv = client.get(&key).await.expect("a get").expect("the key");
-                assert_eq!((kv.value, kv.version), (value.into(), number + 1));
+                number += 1;
+                assert_eq!((kv.value, kv.version), (value.into(), number));
             }
+            number
         })
     });
     let tasks: Vec<_> = tasks.collect();
@@ -612,17 +618,18 @@ async fn no_call_fails_while_endpoints_come_and_go() {
         some.truncate(random.usize(1..=3));
         client.set_endpoints(&some).expect("set");
         changes += 1;
+        enough.store(changes > 20, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(random.u64(0..15))).await;
     }
+    let mut written = Vec::new();
     for task in tasks {
-        task.await.expect("no call fails");
+        written.push(task.await.expect("no call fails"));
     }
     println!("{changes} changes");
-    assert!(changes > 20, "nothing has changed, so nothing was tested");
 
     // And the watch has missed nothing, over all its streams.
-    let mut versions = [0; 8];
-    while versions != [150; 8] {
+    let mut versions = vec![0; 8];
+    while versions != written {
         let update = tokio::time::timeout(SOON, watch.try_next()).await;
         let update = update
             .expect("in time")
@@ -648,7 +655,7 @@ async fn closing_under_load_ends_every_call() {
             let client = client.clone();
             tokio::spawn(async move {
                 loop {
-                    let put = client.put(format!("{task}"), "v").await;
+                    let put = client.put(format!("{task}"), "v").timeout(2 * SOON).await;
                     if let Err(error) = put {
                         return error;
                     }
@@ -663,10 +670,6 @@ async fn closing_under_load_ends_every_call() {
             let error = task.await.expect("a task");
             assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
         }
-        assert!(
-            start.elapsed() < Duration::from_secs(2),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     }
 }

@@ -71,7 +71,10 @@ async fn a_failed_start_shows_the_log() {
         .expect_err("etcd refuses the flag");
     assert!(matches!(error, MemberError::Ended { .. }), "{error}");
     assert!(error.to_string().contains("no-such-flag"), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(
+        start.elapsed() < Duration::from_secs(50),
+        "it waits for what has ended"
+    );
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn no_etcd_outlives_an_aborted_test_process() {
 
     let start = Instant::now();
     while accepts_connections(endpoint) {
-        assert!(start.elapsed() < Duration::from_secs(10), "etcd still runs");
+        assert!(start.elapsed() < Duration::from_secs(60), "etcd still runs");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -8,7 +8,7 @@ use etcdkit_server::faults::{Alarm, Code, EtcdError, Failure, Faults, Rpc, Rpcs}
 use tokio::time::timeout;
 
 /// How long something may take on a busy machine that happens at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server, its faults, and a client without a port.
 async fn start() -> (Server, Faults, Client) {
@@ -223,10 +223,7 @@ async fn what_a_server_refuses_has_not_happened() {
         faults.clear_alarm(alarm);
     }
     faults.lose_leader();
-    let put = client
-        .put("k", "v")
-        .timeout(Duration::from_millis(300))
-        .await;
+    let put = client.put("k", "v").timeout(Duration::from_secs(1)).await;
     let error = put.expect_err("no leader");
     assert_eq!(error.kind(), ErrorKind::NoLeader, "{error}");
     assert_eq!(error.outcome(), Outcome::NotApplied, "{error}");

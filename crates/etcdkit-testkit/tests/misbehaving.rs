@@ -16,7 +16,10 @@ use prost::Message;
 
 const DEADLINE: Duration = Duration::from_millis(600);
 /// What a loaded machine may add to a deadline.
-const GRACE: Duration = Duration::from_millis(700);
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long something may take that is bound to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn range_response() -> RangeResponse {
     RangeResponse {
@@ -121,7 +124,7 @@ async fn a_dropped_call_is_cancelled_on_the_wire() {
         }
         drop(call);
         let cancelled = server.wait_for(move |counts| counts.cancelled == round);
-        tokio::time::timeout(Duration::from_secs(5), cancelled)
+        tokio::time::timeout(PATIENCE, cancelled)
             .await
             .expect("a cancellation");
     }
@@ -134,7 +137,7 @@ async fn a_timed_out_call_is_cancelled_on_the_wire() {
     let client = client(&server);
     client.put("k", "v").await.expect_err("no answer");
     let cancelled = server.wait_for(|counts| counts.cancelled == 1);
-    tokio::time::timeout(Duration::from_secs(5), cancelled)
+    tokio::time::timeout(PATIENCE, cancelled)
         .await
         .expect("a cancellation");
 }
@@ -517,7 +520,7 @@ async fn refusals_that_pass_are_waited_out() {
         })
         .await;
         let client = client(&server);
-        let put = client.put("k", "v").timeout(Duration::from_secs(10)).await;
+        let put = client.put("k", "v").timeout(PATIENCE).await;
         assert!(put.is_ok(), "{text}: {put:?}");
         assert_eq!(server.counts().requests, 4);
     }
@@ -533,11 +536,7 @@ async fn a_lying_endpoint_does_not_spoil_a_good_one() {
     for _ in 0..200 {
         client.get("k").await.expect("a get");
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     assert!(bad.counts().requests <= 20, "{:?}", bad.counts());
 }
 

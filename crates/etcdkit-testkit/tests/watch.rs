@@ -17,7 +17,7 @@ use etcdkit_testkit::{
 use tokio::time::timeout;
 
 /// More than any step of these tests takes.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Runs a test on one member of each etcd that was found.
 async fn each(test: impl AsyncFn(&Cluster, Client)) {

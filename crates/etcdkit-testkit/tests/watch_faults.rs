@@ -18,8 +18,9 @@ use etcdkit_testkit::{
 
 const MS: Duration = Duration::from_millis(1);
 
-/// How soon a watch has left a silent member when others answer.
-const NOTICED: Duration = Duration::from_secs(3);
+/// How soon a watch has left a silent member when others answer: within three seconds, and what a busy
+/// machine may add. Without the questions that the client asks it would take HTTP/2's pings ten.
+const NOTICED: Duration = Duration::from_secs(8);
 
 /// The newest etcd of each minor version that was found.
 fn versions() -> Vec<Binary> {
@@ -356,7 +357,7 @@ async fn watches_leave_a_paused_member_within_seconds() {
             let (gap, writers) = scenario.longest_gaps(paused);
             println!("{etcd}: {role:?} paused: {gap:?} without events, {writers:?} without writes");
             if role == Role::Follower {
-                assert!(gap < NOTICED + 500 * MS, "{gap:?}");
+                assert!(gap < NOTICED, "{gap:?}");
             }
             three
                 .cluster
@@ -395,7 +396,7 @@ async fn watches_leave_a_black_holed_member_within_seconds() {
             println!(
                 "{etcd}: black hole {direction:?}: {gap:?} without events, {writers:?} without writes"
             );
-            assert!(gap < NOTICED + 500 * MS, "{gap:?}");
+            assert!(gap < NOTICED, "{gap:?}");
             proxies[member].set(direction, Conditions::pass());
             scenario.everyone_sees_news().await;
             println!(
@@ -448,7 +449,7 @@ async fn a_compaction_while_disconnected_ends_only_watches_that_miss_something()
         for watching in proxied.scenario.watches() {
             while watching.end().is_none() {
                 assert!(
-                    cut.elapsed() < Duration::from_secs(30),
+                    cut.elapsed() < Duration::from_secs(60),
                     "{watching} did not end"
                 );
                 tokio::time::sleep(MS).await;

@@ -42,7 +42,7 @@ async fn read_from(
     until: Revision,
 ) -> Result<Vec<Event>, Failure> {
     let channel = Endpoint::from_shared(endpoint.to_owned())?
-        .connect_timeout(Duration::from_secs(1))
+        .connect_timeout(Duration::from_secs(10))
         .connect()
         .await?;
     let create = WatchCreateRequest {

@@ -33,8 +33,8 @@ async fn a_jwt_is_renewed_before_it_ends() {
             client.put("key", "v").await.expect("a put");
         }
         assert_eq!(handled(&cluster, "Put", "Unauthenticated").await, 0);
-        let logins = logins(&cluster).await;
-        assert!((2..=5).contains(&logins), "{logins}");
+        let (logins, most) = (logins(&cluster).await, start.elapsed().as_secs());
+        assert!((2..=most.max(5)).contains(&logins), "{logins}");
     }
 }
 
