@@ -220,7 +220,7 @@ async fn a_lazy_client_learns_at_its_deadline_why_it_is_not_taken() {
             .tls(trusting(&ours))
             .connect_lazy();
         let lazy = lazy.expect("a client");
-        let get = lazy.get("key").timeout(Duration::from_millis(500));
+        let get = lazy.get("key").timeout(Duration::from_secs(3));
         let error = get.await.expect_err("no connection");
         says(
             &error,

@@ -16,7 +16,7 @@ use etcdkit_testkit::fake::{
 };
 
 /// What a loaded machine may add to a deadline.
-const GRACE: Duration = Duration::from_millis(700);
+const GRACE: Duration = Duration::from_secs(3);
 
 const TIMED_OUT: &str = r#"{"errorCode":300,"message":"Raft Internal Error","cause":"etcdserver: request timed out","index":7}"#;
 
@@ -46,14 +46,14 @@ async fn dead_and_silent_endpoints_do_not_keep_reads_from_a_live_one() {
         Some("live")
     );
 
-    // From here on it stays with the one that works.
+    // From here on it stays with the one that works: elsewhere each would take seconds.
     let start = Instant::now();
     for _ in 0..20 {
         client.get("/a").await.expect("an answer");
         client.set("/a", "b").await.expect("an answer");
     }
     assert!(
-        start.elapsed() < Duration::from_secs(1),
+        start.elapsed() < Duration::from_secs(10),
         "it went elsewhere"
     );
     assert_eq!(live.requests().len(), 41);

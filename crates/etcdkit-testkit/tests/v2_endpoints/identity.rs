@@ -116,7 +116,7 @@ async fn tls_is_verified() {
         let plain = cluster.endpoint().replace("https", "http");
         let start = std::time::Instant::now();
         let error = Client::connect(plain).await.expect_err("refused");
-        assert!(start.elapsed() < std::time::Duration::from_secs(1));
+        assert!(start.elapsed() < std::time::Duration::from_secs(4));
         assert_eq!(error.outcome(), Outcome::NotApplied);
         assert!(error.to_string().contains("https://"), "{error}");
     }
@@ -151,7 +151,7 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
             .expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Tls, "{etcd}: {error:?}");
         let nobody = tls(
-            builder().request_timeout(std::time::Duration::from_secs(1)),
+            builder().request_timeout(std::time::Duration::from_secs(3)),
             trusting(),
         );
         let error = nobody.set("/a", "c").await.expect_err("refused");
