@@ -171,7 +171,7 @@ impl ClientBuilder {
     ///     .request_timeout(Duration::from_secs(60))
     ///     .attempt_timeout(Duration::from_secs(1))
     ///     .connect_lazy()?;
-    /// assert!(client.list("/").await?.is_empty());
+    /// assert!(client.list("/").await?.nodes().is_empty());
     /// # Ok(())
     /// # }
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
