@@ -42,3 +42,25 @@ pub(super) fn refusal(matches: &ArgMatches) -> Option<Failure> {
     let text = format!("the command `{name}` is not in this version of etcdkit");
     Some(Failure::unsupported(text).hint(*instead))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(words: &[&str]) -> Option<String> {
+        let words = ["etcdkit"].iter().chain(words);
+        let matches = crate::args::command().try_get_matches_from(words).unwrap();
+        let mut out = Vec::new();
+        refusal(&matches)?.report(&mut out, true, false);
+        Some(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn who_calls_what_is_missing_is_told_what_there_is() {
+        for (name, instead) in COMMANDS {
+            let text = told(&[name, "--flag", "of", "etcdctl"]).unwrap();
+            assert!(text.contains(name) && text.contains(instead), "{text}");
+        }
+        assert_eq!(told(&["version"]), None);
+    }
+}
