@@ -12,6 +12,8 @@ pub(crate) struct Incoming {
     source: Source,
     /// Whether all of it was taken.
     is_read: bool,
+    /// Whether something in it was wrong, so that nobody knows where it ends.
+    is_broken: bool,
 }
 
 enum Source {
@@ -35,6 +37,9 @@ pub(crate) enum Unread {
 impl Incoming {
     /// Reads all of it, up to a number of bytes.
     pub(crate) async fn read(&mut self, longest: usize) -> Result<Vec<u8>, Unread> {
+        if self.is_broken {
+            return Err(Unread::Broken);
+        }
         let mut all = Vec::new();
         while let Some(frame) = self.frame().await {
             let Ok(data) = frame.map_err(|Broken| Unread::Broken)?.into_data() else {
@@ -54,6 +59,7 @@ impl From<Source> for Incoming {
         Self {
             source,
             is_read: false,
+            is_broken: false,
         }
     }
 }
@@ -94,6 +100,7 @@ impl Body for Incoming {
             },
         };
         self.is_read |= frame.is_none();
+        self.is_broken |= matches!(frame, Some(Err(Broken)));
         Poll::Ready(frame)
     }
 

@@ -462,6 +462,54 @@ async fn http_1_0_pipelines_and_expectations() {
     }
 }
 
+/// What Go's server refuses never gets to etcd, and nobody knows where the next request would begin.
+#[tokio::test]
+async fn heads_that_go_refuses_change_nothing() {
+    let (server, mut raw) = connect().await;
+    raw.put("/v2/keys/kept", "value=1").await;
+    let host = "Host: x\r\n";
+    for (headers, status) in [
+        (String::new(), "400 Bad Request"),
+        (format!("{host}{host}"), "400 Bad Request"),
+        ("Host: a b\r\n".to_owned(), "400 Bad Request"),
+        (
+            format!("{host}Expect: bananas\r\n"),
+            "417 Expectation Failed",
+        ),
+        (
+            format!("{host}Transfer-Encoding: gzip, chunked\r\n"),
+            "501 Not Implemented",
+        ),
+    ] {
+        let mut raw = Raw::connect(&server).await;
+        let target = "/v2/keys/kept?value=2";
+        raw.send(format!("PUT {target} HTTP/1.1\r\n{headers}\r\n"))
+            .await;
+        let reply = raw.reply(true).await;
+        assert_eq!(reply.status, format!("HTTP/1.1 {status}"), "{headers}");
+        assert_eq!(reply.header("Connection"), Some("close"), "{headers}");
+        assert!(raw.is_at_end().await, "{headers}");
+    }
+    let kept = raw.get("/v2/keys/kept").await;
+    assert!(kept.body.contains(r#""value":"1""#), "{kept}");
+}
+
+/// After a broken body the connection ends, and the answer says so.
+#[tokio::test]
+async fn a_broken_body_is_the_last_of_a_connection() {
+    let (_server, mut raw) = connect().await;
+    raw.send(
+        "PUT /v2/keys/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\nzz\r\n",
+    )
+    .await;
+    let reply = raw.reply(true).await;
+    assert_eq!(reply.status, "HTTP/1.1 400 Bad Request");
+    assert_eq!(reply.header("Connection"), Some("close"));
+    assert!(reply.body.contains("210"), "{reply}");
+    assert!(raw.is_at_end().await);
+}
+
 #[tokio::test]
 async fn every_origin_may_ask() {
     let (_server, mut raw) = connect().await;

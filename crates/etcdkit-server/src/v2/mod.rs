@@ -5,6 +5,7 @@
 mod answer;
 mod auth;
 mod form;
+mod head;
 mod keys;
 mod machines;
 mod media_type;
@@ -85,6 +86,9 @@ pub(crate) async fn serve(line: &Arc<Line>, request: Request<Incoming>) -> Respo
         return answer::not_found();
     };
     let (parts, body) = request.into_parts();
+    if let Some(refusal) = head::refused(&parts) {
+        return refusal;
+    }
     let mut call = match Path::of(&parts.uri) {
         Path::Clean(path) => Call {
             line,
