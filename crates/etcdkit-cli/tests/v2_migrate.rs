@@ -153,6 +153,7 @@ fn servers_that_cannot_be_used_are_told_apart_and_passwords_not_shown() {
     let sides = Sides::start();
     let ran = sides.v2(&["migrate", "--to", "etcd://root:pa55word@127.0.0.1:1"]);
     assert!(ran.code.is_some_and(|code| code != 0), "{ran:?}");
+    assert!(ran.stderr.contains("copying into v3: "), "{ran:?}");
     assert!(ran.stderr.contains("127.0.0.1:1"), "{ran:?}");
     assert!(!ran.stderr.contains("pa55word"), "{ran:?}");
     let new = sides.new.endpoint();

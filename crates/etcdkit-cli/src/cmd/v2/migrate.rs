@@ -146,7 +146,8 @@ fn migration(args: &MigrateArgs, source: &Session, target: &Target) -> Migration
 fn explain(error: MigrationError) -> Failure {
     match error {
         MigrationError::Read(error) => of_keys(error),
-        MigrationError::Write(error) => error.into(),
+        // Of two clusters it must be told which one says so.
+        MigrationError::Write(error) => Failure::from(error).preceded_by("copying into v3:"),
         other => plain(Code::BadArgs, other.to_string()).caused_by(other),
     }
 }

@@ -11,7 +11,7 @@ pub enum MigrationError {
     #[error("reading v2: {0}")]
     Read(#[from] v2::Error),
     /// v3 could not be read or written.
-    #[error("writing v3: {0}")]
+    #[error("copying into v3: {0}")]
     Write(#[from] crate::Error),
     /// What is noted in v3 is of another migration: from another cluster, or with other settings.
     #[error(
