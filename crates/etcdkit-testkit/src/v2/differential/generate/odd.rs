@@ -106,6 +106,44 @@ const PATHS: &[&str] = &[
     "http://else.where/v2/keys/a",
     "/v2/keys/_etcd",
     "/v2/keys/0",
+    "/v2/keys/%zz",
+    "/v2/keys/a%4",
+    "*",
+];
+
+/// Heads that are unusual, or that Go's HTTP server refuses by itself.
+const HEADS: &[(&str, &str)] = &[
+    ("Host", "other"),
+    ("Expect", "100-Continue"),
+    ("Expect", "bananas"),
+    ("Expect", ""),
+    ("Transfer-Encoding", "gzip, chunked"),
+    ("Connection", "close"),
+    ("Connection", "x, Close"),
+    ("Connection", "keep-alive"),
+    ("Upgrade", "websocket"),
+    ("Accept-Encoding", "gzip"),
+    ("Content-Encoding", "gzip"),
+    ("Content-Type", "text/plain"),
+    ("Range", "bytes=0-3"),
+    ("If-None-Match", "*"),
+    ("Origin", "http://else.where"),
+    ("X-HTTP-Method-Override", "DELETE"),
+    ("Authorization", "Basic YTpi"),
+    ("X-Odd", "\u{e9}"),
+];
+
+/// Names that conditions and content are told by.
+const MIXED: &[(&str, &[&str])] = &[
+    ("value", &["x", "y", ""]),
+    ("ttl", &["100", "", "5000"]),
+    ("dir", &["true", "false"]),
+    ("prevExist", &["true", "false"]),
+    ("prevValue", &["x", "y"]),
+    ("prevIndex", &["{now}", "0", "4"]),
+    ("refresh", &["true", "false"]),
+    ("noValueOnSuccess", &["true", "false"]),
+    ("recursive", &["true", "false"]),
 ];
 
 const METHODS: &[&str] = &[
@@ -130,10 +168,12 @@ const CONTENT_TYPES: &[&str] = &[
 
 impl Generator {
     pub(super) fn odd_step(&mut self) -> Step {
-        let request = match self.random.u32(..10) {
+        let request = match self.random.u32(..13) {
             0..5 => self.odd_parameters(),
             5..8 => self.odd_path(),
-            _ => self.odd_body(),
+            8..10 => self.odd_body(),
+            10..12 => self.in_both_places(),
+            _ => self.odd_head(),
         };
         // What waits has to be open, or the case would end with it.
         match request.method == "GET" && may_wait(&request) {
@@ -198,6 +238,35 @@ impl Generator {
         if self.chance(5) {
             request.is_http_1_0 = true;
         }
+        request
+    }
+
+    /// The same names in the query and in the form, each more than once, with other values.
+    fn in_both_places(&mut self) -> Request {
+        let mut places = [Vec::new(), Vec::new()];
+        for _ in 0..self.random.usize(2..=6) {
+            let (name, values) = self.pick(MIXED);
+            let parameter = format!("{name}={}", self.pick(values));
+            places[self.random.usize(..2)].push(parameter);
+        }
+        let [query, form] = places.map(|place| place.join("&"));
+        let method = self.pick(&["PUT", "PUT", "PUT", "POST", "DELETE"]);
+        let target = format!("/v2/keys{}?{query}", self.key());
+        Request::new(method, target).form(form)
+    }
+
+    /// A request that is fine but for one or two headers.
+    fn odd_head(&mut self) -> Request {
+        let target = format!("/v2/keys{}", self.key());
+        let mut request = match self.chance(60) {
+            true => Request::new("PUT", target).form("value=x"),
+            false => Request::new("GET", target),
+        };
+        for _ in 0..self.random.u32(1..=2) {
+            let (name, value) = self.pick(HEADS);
+            request = request.header(name, value);
+        }
+        request.is_http_1_0 = self.chance(20);
         request
     }
 
