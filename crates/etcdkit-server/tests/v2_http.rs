@@ -200,14 +200,14 @@ async fn every_verb_does_what_it_does() {
         "10",
         r#"{"action":"set"}"#,
     );
-    let expiring = raw.put("/v2/keys/a", "value=1&ttl=5").await;
+    let expiring = raw.put("/v2/keys/a", "value=1&ttl=500").await;
     let (before, after) = expiring.body.split_once(r#""expiration":""#).unwrap();
     assert_eq!(before, r#"{"action":"set","node":{"key":"/a","value":"1","#);
     let (date, after) = after.split_at(after.find('"').unwrap());
     assert!(date.starts_with("20") && date.ends_with('Z'), "{date}");
     assert_eq!(
         after.trim_end(),
-        r#"","ttl":5,"modifiedIndex":11,"createdIndex":11},"prevNode":{"key":"/a","value":"1","modifiedIndex":10,"createdIndex":10}}"#
+        r#"","ttl":500,"modifiedIndex":11,"createdIndex":11},"prevNode":{"key":"/a","value":"1","modifiedIndex":10,"createdIndex":10}}"#
     );
 }
 
@@ -460,6 +460,29 @@ async fn http_1_0_pipelines_and_expectations() {
         let connection = reply.header("Connection");
         assert_eq!(connection, is_last.then_some("close"), "{headers}");
     }
+}
+
+/// Go reads a form before it complains about a parameter of its type, so the connection goes on.
+#[tokio::test]
+async fn a_form_of_a_malformed_type_is_read() {
+    let (_server, mut raw) = connect().await;
+    raw.send(
+        "PUT /v2/keys/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 7\r\n\
+         Content-Type: application/x-www-form-urlencoded; ;\r\n\r\n",
+    )
+    .await;
+    assert_eq!(
+        raw.until(b"\r\n\r\n").await,
+        "HTTP/1.1 100 Continue\r\n\r\n"
+    );
+    raw.send("value=1").await;
+    let reply = raw.reply(true).await;
+    assert!(
+        reply.body.contains("mime: invalid media parameter"),
+        "{reply}"
+    );
+    assert_eq!(reply.header("Connection"), None);
+    assert_eq!(raw.get("/v2/keys").await.status, OK);
 }
 
 /// What Go's server refuses never gets to etcd, and nobody knows where the next request would begin.

@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
-use super::media_type;
+use super::media_type::{self, Malformed};
 use crate::incoming::{Incoming, Unread};
 
 /// Go's limit for the body of a form.
@@ -29,14 +29,18 @@ impl Form {
     pub(super) async fn read(parts: &Parts, body: &mut Incoming) -> Result<Self, String> {
         let mut form = Self::default();
         let query = parts.uri.query().unwrap_or_default();
-        if matches!(parts.method, Method::POST | Method::PUT) && is_form(&parts.headers)? {
-            let body = body
-                .read(LONGEST_BODY)
-                .await
-                .map_err(|unread| match unread {
-                    Unread::TooLong => "http: POST too large".to_owned(),
-                    Unread::Broken => "unexpected EOF".to_owned(),
-                })?;
+        if matches!(parts.method, Method::POST | Method::PUT) {
+            let (is_form, checked) = is_form(&parts.headers);
+            // A body whose type has a malformed parameter is read, though nothing comes of it.
+            let body = match is_form {
+                true => body.read(LONGEST_BODY).await,
+                false => Ok(Vec::new()),
+            };
+            checked?;
+            let body = body.map_err(|unread| match unread {
+                Unread::TooLong => "http: POST too large",
+                Unread::Broken => "unexpected EOF",
+            })?;
             form.add(&body)?;
         }
         form.add(query.as_bytes())?;
@@ -90,14 +94,17 @@ impl Form {
     }
 }
 
-/// Whether the body is a form. Without a type it is not.
-fn is_form(headers: &HeaderMap) -> Result<bool, String> {
+/// Whether the body is a form, and what is wrong with its type. Without a type it is none.
+fn is_form(headers: &HeaderMap) -> (bool, Result<(), &'static str>) {
     let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
     let value = String::from_utf8_lossy(value.unwrap_or_default());
     if value.is_empty() {
-        return Ok(false);
+        return (false, Ok(()));
     }
-    Ok(media_type::parse(&value)? == FORM)
+    match media_type::parse(&value) {
+        Ok(media_type) => (media_type == FORM, Ok(())),
+        Err(Malformed { text, media_type }) => (media_type == FORM, Err(text)),
+    }
 }
 
 /// Takes the escapes out of a name or value.
@@ -209,13 +216,21 @@ mod tests {
             headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
             is_form(&headers)
         };
-        assert_eq!(
-            is_form("Application/x-www-form-URLencoded ; charset=utf-8"),
-            Ok(true)
-        );
-        assert_eq!(is_form("text/plain"), Ok(false));
-        assert_eq!(is_form(""), Ok(false));
-        assert_eq!(is_form("/a"), Err("mime: no media type".to_owned()));
-        assert_eq!(super::is_form(&HeaderMap::new()), Ok(false));
+        for (content_type, expected) in [
+            (
+                "Application/x-www-form-URLencoded ; charset=utf-8",
+                (true, Ok(())),
+            ),
+            ("text/plain", (false, Ok(()))),
+            ("", (false, Ok(()))),
+            ("/a", (false, Err("mime: no media type"))),
+            (
+                "application/x-www-form-urlencoded; ;",
+                (true, Err("mime: invalid media parameter")),
+            ),
+        ] {
+            assert_eq!(is_form(content_type), expected, "{content_type}");
+        }
+        assert_eq!(super::is_form(&HeaderMap::new()), (false, Ok(())));
     }
 }

@@ -20,39 +20,39 @@ pub(super) fn refused(parts: &Parts) -> Option<Response<Body>> {
 
 fn refusal(parts: &Parts) -> Option<Response<Body>> {
     let headers = &parts.headers;
-    if parts.version == Version::HTTP_11 {
-        // Where a body ends must not be a matter of opinion.
-        let is_coded = headers.contains_key(TRANSFER_ENCODING);
-        if is_coded
-            && !only(headers, TRANSFER_ENCODING)
-                .is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
-        {
-            let text = "Unsupported transfer encoding";
-            return Some(of_text(StatusCode::NOT_IMPLEMENTED, text));
-        }
-        if !headers.contains_key(HOST) {
-            let text = "400 Bad Request: missing required Host header";
-            return Some(of_text(StatusCode::BAD_REQUEST, text));
-        }
+    let host = headers.get(HOST);
+    if host.is_some() && only(headers, HOST).is_none() {
+        return Some(answer::malformed());
     }
-    if headers.contains_key(HOST) {
-        let text = match only(headers, HOST) {
-            None => Some("400 Bad Request"),
-            Some(host) if host.iter().copied().all(may_be_in_host) => None,
-            Some(_) => Some("400 Bad Request: malformed Host header"),
-        };
-        if let Some(text) = text {
-            return Some(of_text(StatusCode::BAD_REQUEST, text));
-        }
+    let needs_host = parts.version == Version::HTTP_11;
+    // Where a body ends must not be a matter of opinion. In 1.0 it is not.
+    if needs_host && headers.contains_key(TRANSFER_ENCODING) && !is_chunked(headers) {
+        let text = "Unsupported transfer encoding";
+        return Some(of_text(StatusCode::NOT_IMPLEMENTED, text));
     }
-    if headers
-        .get(EXPECT)
-        .is_some_and(|expected| !can_be_met(expected))
-    {
+    let wrong = match host {
+        None if needs_host => Some("400 Bad Request: missing required Host header"),
+        Some(host) if !host.as_bytes().iter().copied().all(may_be_in_host) => {
+            Some("400 Bad Request: malformed Host header")
+        }
+        _ => None,
+    };
+    if let Some(text) = wrong {
+        return Some(of_text(StatusCode::BAD_REQUEST, text));
+    }
+    let expected = headers.get(EXPECT);
+    if expected.is_some_and(|expected| !can_be_met(expected)) {
         return Some(answer::empty(StatusCode::EXPECTATION_FAILED));
     }
     // Only `OPTIONS`, which never gets here, may be about the server as a whole.
-    (parts.uri.path() == "*").then(|| answer::empty(StatusCode::BAD_REQUEST))
+    (parts.uri.path() == "*").then(|| match parts.uri.query() {
+        None => answer::empty(StatusCode::BAD_REQUEST),
+        Some(_) => answer::malformed(),
+    })
+}
+
+fn is_chunked(headers: &HeaderMap) -> bool {
+    only(headers, TRANSFER_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
 }
 
 /// The value of a header that occurs once.
@@ -123,6 +123,7 @@ mod tests {
                 Some(501),
             ),
             (&[("Transfer-Encoding", "gzip")], Some(501)),
+            (&[host, host, ("Transfer-Encoding", "gzip")], Some(400)),
         ] {
             let refused = status(Version::HTTP_11, "/v2/keys/a", headers);
             assert_eq!(refused, expected, "{headers:?}");

@@ -1,41 +1,57 @@
 //! The value of `Content-Type`, read as Go reads it: etcd answers with Go's errors.
 
+/// What is wrong with a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    /// What Go says.
+    pub(super) text: &'static str,
+    /// The type, which Go goes by nevertheless if only a parameter is malformed; empty otherwise.
+    pub(super) media_type: String,
+}
+
 /// The type in lower case, without its parameters, which are checked only.
-///
-/// # Errors
-///
-/// What Go says.
-pub(super) fn parse(value: &str) -> Result<String, String> {
+pub(super) fn parse(value: &str) -> Result<String, Malformed> {
     let (media_type, parameters) = match value.find(';') {
         Some(at) => value.split_at(at),
         None => (value, ""),
     };
     let media_type = media_type.trim().to_lowercase();
-    check_type(&media_type)?;
-    check_parameters(parameters)?;
-    Ok(media_type)
+    let checked = check_type(&media_type).and_then(|()| check_parameters(parameters));
+    match checked {
+        Ok(()) => Ok(media_type),
+        Err(INVALID_PARAMETER) => Err(Malformed {
+            text: INVALID_PARAMETER,
+            media_type,
+        }),
+        Err(text) => Err(Malformed {
+            text,
+            media_type: String::new(),
+        }),
+    }
 }
 
-fn check_type(media_type: &str) -> Result<(), String> {
+const INVALID_PARAMETER: &str = "mime: invalid media parameter";
+
+fn check_type(media_type: &str) -> Result<(), &'static str> {
     let (main, rest) = token(media_type);
     if main.is_empty() {
-        return Err("mime: no media type".to_owned());
+        return Err("mime: no media type");
     }
     if rest.is_empty() {
         return Ok(());
     }
     let Some(rest) = rest.strip_prefix('/') else {
-        return Err("mime: expected slash after first token".to_owned());
+        return Err("mime: expected slash after first token");
     };
     match token(rest) {
-        ("", _) => Err("mime: expected token after slash".to_owned()),
+        ("", _) => Err("mime: expected token after slash"),
         (_, "") => Ok(()),
-        _ => Err("mime: unexpected content after media subtype".to_owned()),
+        _ => Err("mime: unexpected content after media subtype"),
     }
 }
 
 /// A name may come again with the same value. A semicolon may end it all.
-fn check_parameters(mut text: &str) -> Result<(), String> {
+fn check_parameters(mut text: &str) -> Result<(), &'static str> {
     let mut seen: Vec<(String, String)> = Vec::new();
     loop {
         text = text.trim_start();
@@ -43,13 +59,13 @@ fn check_parameters(mut text: &str) -> Result<(), String> {
             return Ok(());
         }
         let Some((name, value, rest)) = parameter(text) else {
-            return Err("mime: invalid media parameter".to_owned());
+            return Err(INVALID_PARAMETER);
         };
         if seen
             .iter()
             .any(|(known, other)| *known == name && *other != value)
         {
-            return Err("mime: duplicate parameter name".to_owned());
+            return Err("mime: duplicate parameter name");
         }
         seen.push((name, value));
         text = rest;
@@ -138,7 +154,10 @@ mod tests {
             ("a/b; charset=\"x", "mime: invalid media parameter"),
             ("a/b; a=b; a=c", "mime: duplicate parameter name"),
         ] {
-            assert_eq!(parse(value), Err(error.to_owned()), "{value}");
+            let malformed = parse(value).unwrap_err();
+            assert_eq!(malformed.text, error, "{value}");
+            let is_known = error == INVALID_PARAMETER;
+            assert_eq!(malformed.media_type == "a/b", is_known, "{value}");
         }
     }
 }
