@@ -316,7 +316,8 @@ async fn a_place_goes_with_its_caller() {
 async fn who_waits_is_kept_alive() {
     let (server, mut raw) = start().await;
     granted(&raw.ask("POST", LOCK, Some("ttl=100")).await);
-    let waiting = begin(&server, "POST", LOCK, "ttl=1").await;
+    // Long enough that the server may pause for a second.
+    let waiting = begin(&server, "POST", LOCK, "ttl=4").await;
     let places = until_queue_has(&mut raw, 2).await;
     let first_end = places[1].expiration.unwrap();
     let outlived = timeout(PATIENCE, async {
