@@ -248,7 +248,7 @@ fn is_time(text: &str) -> bool {
 }
 
 fn take_ttls(ours: &mut Json, theirs: &Json) {
-    const MOST_SECONDS_PASSED: i64 = 5;
+    const MOST_SECONDS_PASSED: i64 = 60;
     match (ours, theirs) {
         (Json::Object(ours), Json::Object(theirs)) => {
             for ((name, ours), (_, theirs)) in ours.iter_mut().zip(theirs) {

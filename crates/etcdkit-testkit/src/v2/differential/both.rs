@@ -33,7 +33,7 @@ pub async fn run_case(
 }
 
 /// How long a closed connection may count as a watcher.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(30);
 
 struct Both {
     /// The version of the real one, if one is real.

@@ -121,6 +121,32 @@ fn everything() -> Step {
 mod tests {
     use super::*;
 
+    /// What ends by itself does so in steps that wait for it only.
+    #[test]
+    fn nothing_ends_while_a_case_goes_on() {
+        for seed in 0..600 {
+            let steps = Generator::case(seed, 300);
+            let sent = steps.iter().filter(|step| !matches!(step, Step::Lapse(_)));
+            for request in sent.flat_map(Step::requests) {
+                let body = request.body.as_deref().unwrap_or_default();
+                let said = format!("{}&{}", request.target, String::from_utf8_lossy(body));
+                let times = said
+                    .split(['?', '&'])
+                    .filter_map(|part| part.strip_prefix("ttl="));
+                for time in times {
+                    assert!(!time.contains("now"), "seed {seed}: {request:?}");
+                    // Go takes no sign.
+                    let is_number = time.bytes().all(|byte| byte.is_ascii_digit());
+                    let seconds = time.parse::<u64>().ok().filter(|_| is_number);
+                    let nanos = seconds.map(|ttl| ttl.cast_signed().wrapping_mul(1_000_000_000));
+                    let short = -10_i64.pow(18)..1_000_000_000_000;
+                    let is_short = nanos.is_some_and(|nanos| short.contains(&nanos));
+                    assert!(!is_short, "seed {seed}: {request:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_seed_always_gives_the_same_steps() {
         for seed in 0..12 {

@@ -74,7 +74,7 @@ impl Generator {
         if self.chance(if refreshes { 85 } else { 12 }) {
             form.push(format!(
                 "ttl={}",
-                self.pick(&["100", "3000", "", "9999999999999"])
+                self.pick(&["5000", "3000", "", "9999999999999"])
             ));
         }
         if refreshes {
