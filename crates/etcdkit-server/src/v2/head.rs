@@ -45,10 +45,7 @@ fn refusal(parts: &Parts) -> Option<Response<Body>> {
         return Some(answer::empty(StatusCode::EXPECTATION_FAILED));
     }
     // Only `OPTIONS`, which never gets here, may be about the server as a whole.
-    (parts.uri.path() == "*").then(|| match parts.uri.query() {
-        None => answer::empty(StatusCode::BAD_REQUEST),
-        Some(_) => answer::malformed(),
-    })
+    (parts.uri.path() == "*").then(|| answer::empty(StatusCode::BAD_REQUEST))
 }
 
 fn is_chunked(headers: &HeaderMap) -> bool {

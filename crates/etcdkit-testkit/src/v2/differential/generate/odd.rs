@@ -247,7 +247,7 @@ impl Generator {
             false => self.pick(METHODS),
         };
         let mut target = self.pick(PATHS).to_owned();
-        if self.chance(30) && !target.contains('?') && !target.contains('#') {
+        if self.chance(30) && target != "*" && !target.contains(['?', '#']) {
             target += self.pick(&["?recursive=true", "?dir=true", "?x=1&y=%20"]);
         }
         let mut request = Request::new(method, target);
