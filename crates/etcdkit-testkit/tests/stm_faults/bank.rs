@@ -153,10 +153,7 @@ impl Bank {
 
     /// Waits until so many more movements were made, which proves that the bank still works.
     pub(crate) async fn movements(&self, count: usize) {
-        let moved = || -> usize {
-            let all = self.shared.moved.iter();
-            all.map(|moved| moved.load(Ordering::Relaxed)).sum()
-        };
+        let moved = || self.shared.moved.iter().map(load).sum::<usize>();
         let until = moved() + count;
         self.wait(&format!("{count} more movements"), || moved() >= until)
             .await;
@@ -233,11 +230,17 @@ impl Bank {
         }
     }
 
+    /// Waits as long as anything goes on: with many at it, one may need long on a slow machine.
     async fn wait(&self, what: &str, is_so: impl Fn() -> bool) {
         let start = Instant::now();
+        let (mut last, mut made) = (start, self.shared.made());
         while !is_so() {
+            if self.shared.made() > made {
+                (last, made) = (Instant::now(), self.shared.made());
+            }
+            let is_alive = last.elapsed() < PATIENCE && start.elapsed() < 10 * PATIENCE;
             let waited = start.elapsed();
-            assert!(waited < PATIENCE, "{self}: waited {waited:?} for {what}");
+            assert!(is_alive, "{self}: waited {waited:?} for {what}");
             sleep(2 * MS).await;
         }
     }
@@ -260,6 +263,12 @@ impl Drop for Bank {
 impl Shared {
     fn records(&self) -> MutexGuard<'_, Records> {
         lock(&self.records)
+    }
+
+    /// How many movements were made and sums added up.
+    fn made(&self) -> usize {
+        let moved: usize = self.moved.iter().map(load).sum();
+        moved + load(&self.audits)
     }
 }
 
