@@ -8,6 +8,8 @@ mod common;
 #[allow(dead_code, reason = "nothing is said to the programs here")]
 mod running;
 
+use std::time::Duration;
+
 use common::etcdkit;
 use etcdkit::Client;
 use etcdkit_server::Server;
@@ -21,7 +23,7 @@ use tokio::runtime::Runtime;
 /// A server, and a way to it that can be cut.
 struct Place {
     runtime: Runtime,
-    _server: Server,
+    server: Server,
     proxy: Proxy,
     client: Client,
 }
@@ -37,7 +39,7 @@ impl Place {
         });
         Self {
             runtime,
-            _server: server,
+            server,
             proxy,
             client,
         }
@@ -119,6 +121,24 @@ fn a_leader_whose_key_is_deleted_says_so_and_ends() {
         "{complaint}"
     );
     assert_eq!(leader.end(), (vec![], Some(1)));
+}
+
+#[test]
+fn a_killed_leader_leads_until_its_lease_has_ended() {
+    let place = Place::new();
+    let leader = place.elect(&["workers", "one"]);
+    let key = leader.line();
+    assert_eq!(leader.line(), "one");
+    place.put("workers/2", "two");
+    let observer = place.elect(&["-l", "workers"]);
+    assert_eq!(observer.lines(2), [&key, "one"]);
+    leader.signal("-KILL");
+    assert_eq!(leader.end().1, None);
+    place.wait_for_queue("workers", 2);
+    // More than the minute that candidates of a command have.
+    place.server.advance_time(Duration::from_secs(61));
+    assert_eq!(observer.lines(2), ["workers/2", "two"]);
+    place.wait_for_queue("workers", 1);
 }
 
 #[test]

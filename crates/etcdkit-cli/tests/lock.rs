@@ -125,6 +125,23 @@ fn a_holder_without_a_program_ends_when_the_key_of_the_lock_is_deleted() {
 }
 
 #[test]
+fn the_lock_of_a_killed_holder_goes_to_the_next_when_its_lease_has_ended() {
+    let served = Served::start();
+    let holder = served.start_command(&["lock", "l", "--ttl", "5"]);
+    let dead = holder.line();
+    let next = served.start_command(&["lock", "l"]);
+    served.queue_of("l", 2);
+    holder.signal("-KILL");
+    assert_eq!(holder.end().1, None);
+    let key = next.line();
+    assert_ne!(key, dead);
+    assert_eq!(served.queue_of("l", 1), [key]);
+    next.signal("-TERM");
+    assert_eq!(next.end().1, Some(0));
+    served.no_lease_is_left();
+}
+
+#[test]
 fn a_wait_is_given_up_with_the_exit_code_that_was_asked_for() {
     let served = Served::start();
     let holder = served.start_command(&["lock", "l", "--value", "host-1"]);
