@@ -46,7 +46,7 @@ fn until_count(client: &Client, prefix: &str, count: i64) {
     let started = Instant::now();
     let look = || client.range(KeyRange::prefix(prefix)).count_only().wait();
     while look().unwrap().count != count {
-        assert!(started.elapsed() < Duration::from_secs(10), "{prefix}");
+        assert!(started.elapsed() < LONG, "{prefix}");
         thread::yield_now();
     }
 }
@@ -218,7 +218,7 @@ fn a_watch_goes_on_without_its_client() {
 fn leases_live_on_in_the_background() {
     let server = server();
     let client = Client::connect(&server.endpoint).unwrap();
-    let lease = client.lease(Duration::from_secs(1)).wait().unwrap();
+    let lease = client.lease(Duration::from_secs(4)).wait().unwrap();
     client.put("k", "v").lease(&lease).wait().unwrap();
     let reader = client.clone();
     let granted = lease.ttl();
@@ -247,7 +247,7 @@ fn a_lease_that_is_dropped_last_is_still_revoked() {
         .ttl
         .is_some()
     {
-        assert!(started.elapsed() < Duration::from_secs(5), "it lives");
+        assert!(started.elapsed() < LONG, "it lives");
     }
 }
 
@@ -384,7 +384,7 @@ fn the_thread_ends_with_the_last_client() {
     drop(third);
     let started = Instant::now();
     while background_threads() > 0 {
-        assert!(started.elapsed() < Duration::from_secs(5), "it goes on");
+        assert!(started.elapsed() < LONG, "it goes on");
         thread::yield_now();
     }
     // And there is another one for the next.

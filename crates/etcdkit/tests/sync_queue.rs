@@ -156,7 +156,7 @@ async fn a_try_that_nobody_answers_is_an_error_and_not_a_wait() {
     let server = Server::builder().start().await.unwrap();
     let client = Client::builder()
         .endpoint(server.endpoint())
-        .request_timeout(Duration::from_millis(300));
+        .request_timeout(Duration::from_secs(2));
     let client = client.connect().await.unwrap();
     let session = client.session().await.unwrap();
     let silence = server.faults().on(Rpc::KvTxn).hang();
@@ -476,7 +476,7 @@ async fn who_holds_is_what_the_cluster_agrees_on_whatever_the_client_reads_other
     let guard = client.lock("l").await.unwrap();
     let client = Client::builder()
         .endpoint(server.endpoint())
-        .request_timeout(Duration::from_millis(200))
+        .request_timeout(Duration::from_secs(2))
         .serializable_by_default()
         .connect()
         .await
