@@ -246,9 +246,13 @@ fn asks_for_order(request: &Request) -> bool {
         .target
         .split_once('?')
         .map_or("", |(_, query)| query);
-    query
+    let mut said = query
         .split('&')
-        .any(|parameter| parameter.starts_with("sorted="))
+        .filter_map(|parameter| parameter.strip_prefix("sorted="));
+    matches!(
+        said.next(),
+        Some("1" | "t" | "T" | "TRUE" | "true" | "True")
+    )
 }
 
 /// What `/version` says as soon as the cluster has decided, which is its last change by itself.
