@@ -247,11 +247,10 @@ impl Commits {
 
     /// Waits until it is time to see whether there is room again. Returns whether to go on.
     pub(super) fn wait_for_room(&self, time: Duration) -> bool {
-        let state = self.lock();
-        if !state.stopping {
-            drop(self.work.wait_timeout(state, time));
-        }
-        !self.lock().stopping
+        let waits = |state: &mut State| !state.stopping;
+        let waited = self.work.wait_timeout_while(self.lock(), time, waits);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.stopping
     }
 
     /// There is room again.
@@ -282,10 +281,26 @@ fn broken(reason: &str) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+
     use super::*;
 
     fn told(ticket: &mut Option<Ticket>) -> Option<Outcome> {
         ticket.as_mut().and_then(|ticket| ticket.0.try_recv().ok())
+    }
+
+    #[test]
+    fn nobody_waits_for_room_who_is_to_stop() {
+        let commits = Arc::new(Commits::default());
+        assert!(commits.wait_for_room(Duration::from_millis(1)), "go on");
+        commits.stop();
+        let (told, goes_on) = mpsc::channel();
+        thread::spawn({
+            let commits = Arc::clone(&commits);
+            move || told.send(commits.wait_for_room(Duration::MAX))
+        });
+        assert_eq!(goes_on.recv_timeout(Duration::from_secs(60)), Ok(false));
     }
 
     #[test]
