@@ -96,7 +96,7 @@ impl Target {
             let server = start(place, false).await?;
             let client = Client::builder().connector(server.connector());
             return Ok(Self {
-                client: client.connect().await?,
+                client: client.connect().await.map_err(of_v3)?,
                 server: Some(server),
             });
         }
@@ -105,7 +105,7 @@ impl Target {
             false => Client::builder().endpoints(to),
         };
         Ok(Self {
-            client: builder.connect().await?,
+            client: builder.connect().await.map_err(of_v3)?,
             server: None,
         })
     }
@@ -146,10 +146,14 @@ fn migration(args: &MigrateArgs, source: &Session, target: &Target) -> Migration
 fn explain(error: MigrationError) -> Failure {
     match error {
         MigrationError::Read(error) => of_keys(error),
-        // Of two clusters it must be told which one says so.
-        MigrationError::Write(error) => Failure::from(error).preceded_by("copying into v3:"),
+        MigrationError::Write(error) => of_v3(error),
         other => plain(Code::BadArgs, other.to_string()).caused_by(other),
     }
+}
+
+/// Of two clusters it must be told which one says so.
+fn of_v3(error: etcdkit::Error) -> Failure {
+    Failure::from(error).preceded_by("copying into v3:")
 }
 
 /// A report as JSON.
