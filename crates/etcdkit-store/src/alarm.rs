@@ -29,6 +29,11 @@ impl Alarms {
         Some(AlarmMember { member_id, alarm })
     }
 
+    /// Raises an alarm of which the backend is not told, because it has no room for it.
+    pub fn activate_in_memory(&mut self, member_id: u64, alarm: AlarmType) {
+        self.raised.insert((alarm.into(), member_id));
+    }
+
     /// Takes an alarm back. Returns it if it was raised.
     pub fn deactivate(&mut self, member_id: u64, alarm: i32) -> Option<AlarmMember> {
         let was_raised = self.raised.remove(&(alarm, member_id));

@@ -37,6 +37,7 @@ pub(crate) fn spawn(node: Arc<Node>, file: DataFile) -> io::Result<JoinHandle<()
                     commits,
                     file: Some(file),
                     unchecked_bytes: 0,
+                    has_committed: true,
                 }
                 .run()
             });
@@ -53,6 +54,8 @@ struct Writer<'a> {
     file: Option<DataFile>,
     /// How much was written since the file system was last asked about the file.
     unchecked_bytes: u64,
+    /// Whether anything was since there was no room.
+    has_committed: bool,
 }
 
 impl Writer<'_> {
@@ -93,6 +96,7 @@ impl Writer<'_> {
         let began = Instant::now();
         match file.commit(&batch) {
             Ok(()) => {
+                self.has_committed = true;
                 self.node.metrics.commits.observe(began.elapsed());
                 if checks {
                     self.note_size();
@@ -138,7 +142,13 @@ impl Writer<'_> {
             self.commits.run_full();
         };
         applier.interrupt(refuse).map_err(engine)?;
+        // Reading the file anew may find room where a commit finds none.
+        let mut goes_on = self.has_committed || self.commits.wait_for_room(RETRY_FULL);
+        self.has_committed = false;
         let (file, found) = loop {
+            if !goes_on {
+                return Ok(());
+            }
             match DataFile::open(location.clone(), self.node.clock.now()) {
                 Ok(Some(opened)) => break opened,
                 Ok(None) => return Err(gone()),
@@ -146,15 +156,15 @@ impl Writer<'_> {
                 Err(DataError::Io(error)) if is_full(&error) => {}
                 Err(error) => return Err(error),
             }
-            if !self.commits.wait_for_room(RETRY_FULL) {
-                return Ok(());
-            }
+            goes_on = self.commits.wait_for_room(RETRY_FULL);
         };
         self.file = Some(file);
         let mut store = found.store;
-        self.activate_alarm(&mut store);
-        let batch = store.take_changes();
-        store.publish_up_to(batch.position(), |_, _| {});
+        // What it has noted is what an interrupted compaction left to do, and is still to be done.
+        let member = self.node.identity.member_id;
+        store
+            .alarms_mut()
+            .activate_in_memory(member, AlarmType::Nospace);
         applier.replace(store).map_err(engine)?;
         self.commits.has_room();
         Ok(())

@@ -2,12 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use etcdkit::ErrorKind;
 use etcdkit_server::{Server, StartError};
-use etcdkit_testkit::crash::{Checker, Workload};
+use etcdkit_testkit::{
+    crash::{Checker, Workload},
+    patience::insist,
+};
 
 use crate::{
     disk::{Failure, FaultDisk},
-    support::{check, client, losses, seed, variable},
+    support::{check, client, losses, patient, seed, variable},
 };
 
 /// How often the disk of one server fails, before another one begins with an empty disk.
@@ -95,6 +99,44 @@ async fn nothing_acknowledged_is_lost_when_an_operation_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_disk_is_full() {
     each(|random| Failure::Full(random.usize(1..30))).await;
+}
+
+/// What the history of a server amounts to.
+async fn hash(server: &Server) -> u32 {
+    let endpoint = server.endpoint();
+    let client = patient(&endpoint).await;
+    let hash = client.maintenance().hash_kv(&endpoint).await;
+    hash.expect("a hash").hash
+}
+
+/// A compaction whose removals met a full disk is completed when there is room: what it leaves in the file
+/// would come back with a later start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_compacted_stays_away_when_the_disk_was_full_meanwhile() {
+    for operation in 0..40 {
+        let disk = FaultDisk::default();
+        let server = start(&disk).await.expect("a server");
+        let client = patient(&server.endpoint()).await;
+        client.put("k", "1").await.expect("a put");
+        let newest = client.put("k", "2").await.expect("a put").header.revision;
+        disk.fail_in(operation, Failure::Full(1));
+        // Whether it is carried out is not the matter.
+        let _ = client.compact(newest).await;
+        let deleted = insist("a deletion", async || client.delete("k").await).await;
+        insist("a compaction", async || {
+            match client.compact(deleted.header.revision).await {
+                // By a request whose answer was lost.
+                Err(error) if error.kind() == ErrorKind::Compacted => Ok(()),
+                compacted => compacted.map(drop),
+            }
+        })
+        .await;
+        let before = hash(&server).await;
+        drop((client, server));
+        let disk = FaultDisk::holding(disk.cut(&mut fastrand::Rng::new()));
+        let server = start(&disk).await.expect("a server");
+        assert_eq!(hash(&server).await, before, "operation {operation}");
+    }
 }
 
 /// These tests can fail: a disk that does not keep what it says it has synced is found out.
