@@ -4,14 +4,12 @@
 //! are hurt, and in the end each event of each watch is compared with what happened: none lost, none
 //! twice, none from before the start, and the rest of etcd's promises about watches.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use etcdkit::{Client, MemberId, WatchEnd};
 use etcdkit_testkit::{
     etcd::{Binary, Cluster},
+    places::{cluster, versions},
     proxy::{Conditions, Direction, Proxy},
     scenario::{Scenario, WatchKind},
 };
@@ -21,21 +19,6 @@ const MS: Duration = Duration::from_millis(1);
 /// How soon a watch has left a silent member when others answer: within three seconds, and what a busy
 /// machine may add. Without the questions that the client asks it would take HTTP/2's pings ten.
 const NOTICED: Duration = Duration::from_secs(8);
-
-/// The newest etcd of each minor version that was found.
-fn versions() -> Vec<Binary> {
-    let all = Binary::all().expect("a real etcd");
-    let minors = all.into_iter().map(|etcd| {
-        let version = etcd.version();
-        ((version.major, version.minor), etcd)
-    });
-    minors.collect::<BTreeMap<_, _>>().into_values().collect()
-}
-
-async fn cluster(etcd: &Binary, members: usize) -> Cluster {
-    let cluster = Cluster::builder(etcd).members(members).start().await;
-    cluster.expect("a cluster")
-}
 
 async fn connect(endpoints: &[String]) -> Client {
     Client::connect(endpoints).await.expect("a client")

@@ -13,6 +13,8 @@ use etcdkit_proto::etcdserverpb::{
 use tokio::time::{sleep, timeout};
 use tonic::{Code, transport::Channel};
 
+use crate::patience::PATIENCE;
+
 use super::{
     binary::Binary,
     member::{Member, MemberError},
@@ -22,8 +24,7 @@ use super::{
 /// How often a start is tried again on other ports when another process took one.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// How long a cluster may refuse a learner for reasons that pass, and how long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a cluster may take to answer a request for a learner.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// A cluster of real etcd processes with its own temporary data. Dropping it ends the processes and
